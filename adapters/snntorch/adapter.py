@@ -1,0 +1,85 @@
+"""snnTorch: Leaky with reset to zero without delay, and a spike function that fires on the boundary."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import snntorch
+import torch
+from torch import Tensor, nn
+
+from adapters.protocol import Settings
+from adapters.torch_family.classifier import TorchClassifier
+from adapters.torch_family.network import from_cells
+from adapters.torch_family.settings import configure
+from adapters.torch_family.settings import versions as family_versions
+from tasks.spec import Classify, Neuron
+
+__all__ = ["BUILDERS", "configure", "versions"]
+
+
+class ATan(torch.autograd.Function):
+    """snnTorch's ATan surrogate, but firing at the threshold itself and keeping the membrane's dtype."""
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, distance: Tensor, alpha: float) -> Tensor:
+        """``distance`` = membrane - threshold, any shape; 0/1."""
+        ctx.save_for_backward(distance)
+        ctx.alpha = alpha
+        return (distance >= 0).to(distance.dtype)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[Tensor, None]:
+        """(alpha / 2) / (1 + (pi / 2 * alpha * distance)^2)."""
+        (distance,) = ctx.saved_tensors
+        return grad * (ctx.alpha / 2) / (1 + (math.pi / 2 * ctx.alpha * distance).square()), None
+
+
+class Leaky(snntorch.Leaky):
+    """``snntorch.Leaky`` that computes its reset once.
+
+    The shipped ``forward`` asks a tensor buffer which reset to use, which waits for the GPU at every step,
+    and evaluates the spike function a second time for the delayed reset that is switched off here.
+    """
+
+    def forward(self, input_: Tensor, mem: Tensor) -> tuple[Tensor, Tensor]:
+        """Spikes and next membrane, both [N, ...]."""
+        mem = self.beta * mem + input_
+        spikes = self.fire(mem)
+        return spikes, mem - spikes * mem
+
+
+class Cell(nn.Module):
+    """A ``Leaky`` whose input is scaled by 1 / tau, which snnTorch leaves to the weights."""
+
+    def __init__(self, neuron: Neuron, leaky: type[snntorch.Leaky]) -> None:
+        super().__init__()
+        self.scale = 1.0 if neuron.tau is None else 1 / neuron.tau
+        self.leaky = leaky(
+            beta=1.0 if neuron.tau is None else 1 - 1 / neuron.tau,
+            threshold=neuron.threshold,
+            spike_grad=lambda distance: ATan.apply(distance, neuron.alpha),
+            reset_mechanism="zero",
+            reset_delay=False,
+        )
+
+    def forward(self, x: Tensor, mem: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Spikes and membrane after reset, in the input's shape [N, ...]."""
+        current = x if self.scale == 1 else x * self.scale
+        return self.leaky(current, torch.zeros_like(x) if mem is None else mem)
+
+
+def classifier(task: Classify, settings: Settings) -> TorchClassifier:
+    """Variants: ``folded``, ``step`` and ``stock``."""
+    leaky = snntorch.Leaky if settings.variant == "stock" else Leaky
+    network = from_cells(task, partial(Cell, leaky=leaky), stepwise=settings.variant == "step")
+    return TorchClassifier(task, settings, network)
+
+
+def versions() -> dict[str, str]:
+    """Packages in use."""
+    return family_versions("snntorch")
+
+
+BUILDERS = {Classify: classifier}

@@ -1,0 +1,168 @@
+"""The classifier of every torch-based adapter: resident data, one training loop, one trace."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from adapters.protocol import Array, Settings, Trace
+from adapters.torch_family.encode import ENCODERS, Encode
+from adapters.torch_family.network import SpikingNetwork
+from tasks.classify import code_table
+from tasks.spec import Classify, Spike
+
+TENSORS = ("weight", "bias", "running_mean", "running_var")
+
+
+class TorchClassifier:
+    """``Classifier`` of adapters/protocol.py for a ``SpikingNetwork``.
+
+    ``encode`` turns uint8 images [N, ...] into inputs [T, N, ...]; an adapter whose framework
+    brings its own encoder passes it, else the task's encoder in encode.py is used.
+    """
+
+    def __init__(
+        self, task: Classify, settings: Settings, network: SpikingNetwork, encode: Encode | None = None
+    ) -> None:
+        self.task = task
+        self.device = torch.device(settings.device)
+        self.dtype = torch.float64 if settings.precision == "float64" else torch.float32
+        self.network = network.to(self.device, self.dtype)
+        self.encode = encode or ENCODERS[task.encoder]
+        self.codes = torch.tensor(code_table(task), device=self.device, dtype=self.dtype)
+        self.amp = settings.precision == "amp"
+        # float16 needs its loss scaled; the CPU's bfloat16 has float32's range and does not
+        self.half = torch.float16 if settings.device == "cuda" else torch.bfloat16
+        self._new_optimizer()
+
+    def _new_optimizer(self) -> None:
+        parameters = list(self.network.parameters())
+        self.optimizer: torch.optim.Optimizer
+        if self.task.optimizer == "adam":
+            self.optimizer = torch.optim.Adam(parameters, lr=self.task.lr)
+        else:
+            self.optimizer = torch.optim.SGD(parameters, lr=self.task.lr, momentum=self.task.momentum)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp and self.half is torch.float16)
+
+    def load(self, images: NDArray[np.uint8], labels: NDArray[np.integer]) -> None:
+        """See the protocol; images stay uint8 on the device."""
+        self.images = torch.tensor(images, device=self.device)
+        self.labels = torch.tensor(labels, device=self.device, dtype=torch.int64)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """Every weight and running statistic by the protocol's name."""
+        return {
+            f"{index}.{name}": getattr(module, name)
+            for index, module in enumerate(self.network.stages)
+            for name in TENSORS
+            if not isinstance(self.network.layers[index], Spike) and getattr(module, name, None) is not None
+        }
+
+    def load_weights(self, weights: Mapping[str, Array]) -> None:
+        """See the protocol."""
+        tensors = self._tensors()
+        if tensors.keys() != weights.keys():
+            raise ValueError(f"weights {sorted(weights)} given for tensors {sorted(tensors)}")
+        with torch.no_grad():
+            for name, tensor in tensors.items():
+                tensor.copy_(torch.as_tensor(np.asarray(weights[name]), device=self.device))
+        self._new_optimizer()
+
+    def weights(self) -> dict[str, Array]:
+        """See the protocol."""
+        return {name: to_numpy(tensor) for name, tensor in self._tensors().items()}
+
+    def _autocast(self) -> contextlib.AbstractContextManager[object]:
+        return torch.autocast(self.device.type, dtype=self.half, enabled=self.amp)
+
+    def _rates(self, inputs: Tensor) -> Tensor:
+        """Firing rates [N, outputs] of inputs [T, N, ...]."""
+        return self.network(inputs).mean(0)
+
+    def train_epoch(self, order: NDArray[np.integer]) -> Array:
+        """See the protocol."""
+        self.network.train()
+        rates = []
+        for batch in torch.tensor(order, device=self.device, dtype=torch.int64):
+            inputs = self.encode(self.images[batch], self.task.steps, self.dtype)
+            with self._autocast():
+                output = self._rates(inputs)
+                loss = functional.mse_loss(output, self.codes[self.labels[batch]])
+            self.optimizer.zero_grad()
+            self.scaler.scale(loss).backward()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            rates.append(output.detach())
+        return to_numpy(torch.cat(rates))
+
+    @torch.no_grad()
+    def predict(self, images: NDArray[np.uint8]) -> Array:
+        """See the protocol."""
+        self.network.eval()
+        rates = []
+        for start in range(0, len(images), self.task.batch):
+            batch = torch.tensor(images[start : start + self.task.batch], device=self.device)
+            with self._autocast():
+                rates.append(self._rates(self.encode(batch, self.task.steps, self.dtype)))
+        return to_numpy(torch.cat(rates))
+
+    def trace(self, inputs: Array, codes: Array, *, training: bool) -> Trace:
+        """See the protocol; running statistics are put back afterwards."""
+        recorded: list[list[Tensor]] = []
+        hooks = []
+        for layer, module in zip(self.network.layers, self.network.stages, strict=True):
+            if isinstance(layer, Spike):
+                calls: list[Tensor] = []
+                recorded.append(calls)
+                hooks.append(module.register_forward_hook(lambda _m, _i, out, to=calls: to.append(out)))
+        kept = {name: tensor.detach().clone() for name, tensor in self._tensors().items()}
+        self.network.train(training)
+        self.optimizer.zero_grad()
+        try:
+            target = torch.tensor(codes, device=self.device, dtype=self.dtype)
+            # stride 0 is kept, so that a constant sequence takes the path of ``direct``
+            constant = inputs.strides[0] == 0
+            sequence = torch.tensor(inputs[:1] if constant else inputs, device=self.device, dtype=self.dtype)
+            if constant:
+                sequence = sequence.expand(len(inputs), *sequence.shape[1:])
+            with torch.set_grad_enabled(training), self._autocast():
+                loss = functional.mse_loss(self._rates(sequence), target)
+            gradients = {}
+            if training:
+                loss.backward()
+                gradients = {
+                    name: to_numpy(tensor.grad)
+                    for name, tensor in self._tensors().items()
+                    if tensor.grad is not None
+                }
+        finally:
+            for hook in hooks:
+                hook.remove()
+            with torch.no_grad():
+                for name, tensor in self._tensors().items():
+                    tensor.copy_(kept[name])
+            self.optimizer.zero_grad()
+        join = torch.stack if self.network.stepwise else torch.cat
+        return Trace(spikes=tuple(to_numpy(join(calls)) for calls in recorded), gradients=gradients)
+
+    def sync(self) -> None:
+        """See the protocol."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def device_memory(self) -> int | None:
+        """See the protocol; torch's ``max_memory_allocated``."""
+        return torch.cuda.max_memory_allocated() if self.device.type == "cuda" else None
+
+
+def to_numpy(tensor: Tensor) -> Array:
+    """A copy on the host; half precision becomes float32, which NumPy can hold."""
+    if tensor.dtype in (torch.float16, torch.bfloat16):
+        tensor = tensor.float()
+    return tensor.detach().cpu().numpy().copy()

@@ -1,0 +1,176 @@
+"""Ways to run a list of layers over time: folded, stepped, or by modules that take whole sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from adapters.protocol import Unsupported
+from tasks.spec import (
+    BatchNorm,
+    Classify,
+    Conv,
+    Flatten,
+    Layer,
+    Linear,
+    MaxPool,
+    Neuron,
+    Shape,
+    Spike,
+    input_shapes,
+)
+
+# The reset of a framework's stateful modules, called before every batch.
+Reset = Callable[[nn.Module], None]
+
+
+def stateless(layer: Layer, shape: Shape) -> nn.Module:
+    """torch's own module for a layer without state, for samples of ``shape``; maps [N, ...] to [N, ...]."""
+    match layer:
+        case Conv():
+            return nn.Conv2d(shape[0], layer.channels, kernel_size=3, padding=1, bias=False)
+        case BatchNorm():
+            return nn.BatchNorm2d(shape[0])
+        case MaxPool():
+            return nn.MaxPool2d(2)
+        case Flatten():
+            return nn.Flatten()
+        case Linear():
+            return nn.Linear(shape[0], layer.features, bias=False)
+        case Spike():
+            raise TypeError("a Spike layer has state")
+
+
+def fold(module: nn.Module, sequence: Tensor) -> Tensor:
+    """Apply a stateless module once to all T x N images of a sequence [T, N, ...]."""
+    return module(sequence.flatten(0, 1)).unflatten(0, sequence.shape[:2])
+
+
+def is_constant(sequence: Tensor) -> bool:
+    """Whether this is one batch expanded over time (stride 0), so that a convolution need see it once."""
+    return sequence.stride(0) == 0
+
+
+class SpikingNetwork(nn.Module):
+    """Layers and their modules, index by index.
+
+    ``forward`` takes inputs [T, N, *input_shape] and returns output spikes [T, N, outputs].
+    ``stepwise``: spike modules are called once per step ([N, ...]), not once per batch ([T, N, ...]).
+    """
+
+    stepwise = False
+
+    def __init__(self, layers: Sequence[Layer], modules: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.layers = tuple(layers)
+        self.stages = nn.ModuleList(modules)
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        """Run a batch from resting state; [T, N, *input_shape] to [T, N, outputs]."""
+        raise NotImplementedError
+
+
+class Folded(SpikingNetwork):
+    """Stateless layers see T x N images at once; spike modules take the whole sequence [T, N, ...]."""
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        """See the base class."""
+        for layer, module in zip(self.layers, self.stages, strict=True):
+            match layer:
+                case Spike():
+                    sequence = module(state_dtype(sequence))
+                case BatchNorm(over="batch"):
+                    sequence = torch.stack([module(x) for x in sequence.unbind(0)])
+                case Conv() if is_constant(sequence):
+                    sequence = module(sequence[0]).expand(len(sequence), -1, -1, -1, -1)
+                case _:
+                    sequence = fold(module, sequence)
+        return sequence
+
+
+class Stepped(SpikingNetwork):
+    """Every module is called once per time step, as most tutorials write it.
+
+    Raises:
+        Unsupported: the network has BatchNorm over T x N, whose statistics no single step knows.
+    """
+
+    stepwise = True
+
+    def __init__(self, layers: Sequence[Layer], modules: Sequence[nn.Module], reset: Reset) -> None:
+        if BatchNorm(over="time_batch") in layers:
+            raise Unsupported("step by step there is no BatchNorm over T x N; csnn_stepbn is the task for it")
+        super().__init__(layers, modules)
+        self.forget = reset
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        """See the base class."""
+        self.forget(self)
+        outputs = []
+        for x in sequence.unbind(0):
+            for layer, module in zip(self.layers, self.stages, strict=True):
+                x = module(state_dtype(x) if isinstance(layer, Spike) else x)
+            outputs.append(x)
+        return torch.stack(outputs)
+
+
+class OverSequence(nn.Module):
+    """A cell called once per batch, from rest; [T, N, ...] to [T, N, ...]."""
+
+    def __init__(self, cell: nn.Module) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        """Loop over time; unbind's backward is one stack, where indexing would write [T, N, ...] T times."""
+        state = None
+        outputs = []
+        for x in sequence.unbind(0):
+            spikes, state = self.cell(x, state)
+            outputs.append(spikes)
+        return torch.stack(outputs)
+
+
+class OverSteps(nn.Module):
+    """A cell called once per time step, its state kept here; [N, ...] to [N, ...]."""
+
+    def __init__(self, cell: nn.Module) -> None:
+        super().__init__()
+        self.cell = cell
+        self.state: object = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One step."""
+        spikes, self.state = self.cell(x, self.state)
+        return spikes
+
+
+def rest(network: nn.Module) -> None:
+    """Forget the states of the batch before."""
+    for module in network.modules():
+        if isinstance(module, OverSteps):
+            module.state = None
+
+
+def from_cells(task: Classify, cell: Callable[[Neuron], nn.Module], *, stepwise: bool) -> SpikingNetwork:
+    """The network of a task from torch's stateless modules and a framework's cells.
+
+    A cell maps an input [N, ...] and its state (None at rest) to spikes [N, ...] and the next state.
+
+    Raises:
+        Unsupported: see ``Stepped``.
+    """
+    over = OverSteps if stepwise else OverSequence
+    shapes = input_shapes(task.layers, task.input_shape)
+    modules = [
+        over(cell(layer.neuron)) if isinstance(layer, Spike) else stateless(layer, shape)
+        for layer, shape in zip(task.layers, shapes, strict=True)
+    ]
+    return Stepped(task.layers, modules, rest) if stepwise else Folded(task.layers, modules)
+
+
+def state_dtype(current: Tensor) -> Tensor:
+    """Membranes are never kept in half precision: cast what autocast made float16 or bfloat16 to float32."""
+    return current.float() if current.dtype in (torch.float16, torch.bfloat16) else current

@@ -1,0 +1,41 @@
+"""The harness's settings put into torch and read back from it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+
+import torch
+
+from adapters.protocol import Settings, Unsupported
+
+
+def configure(settings: Settings) -> dict[str, object]:
+    """Set threads, TF32, cuDNN and determinism flags and the seed; return what torch then reports.
+
+    Raises:
+        Unsupported: CUDA is asked for and torch sees none.
+    """
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise Unsupported("torch sees no CUDA device here")
+    torch.set_num_threads(settings.threads)
+    torch.backends.cuda.matmul.allow_tf32 = settings.tf32
+    torch.backends.cudnn.allow_tf32 = settings.tf32
+    torch.backends.cudnn.benchmark = settings.cudnn_benchmark
+    torch.use_deterministic_algorithms(settings.deterministic)
+    torch.manual_seed(settings.seed)
+    tf32 = {torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32}
+    return {
+        "device": "cuda" if settings.device == "cuda" and torch.cuda.is_available() else "cpu",
+        "threads": torch.get_num_threads(),
+        "tf32": tf32.pop() if len(tf32) == 1 else "matmul and cuDNN differ",
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "seed": torch.initial_seed(),
+    }
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Versions of Python, torch, NumPy and the named distributions."""
+    found = {name: importlib.metadata.version(name) for name in ("torch", "numpy", *packages)}
+    return {"python": platform.python_version()} | found

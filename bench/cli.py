@@ -1,0 +1,229 @@
+"""The command ``spikebench``; what every subcommand does stands in the module it calls."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from typer.exceptions import TyperException
+
+from bench import adapters as adapter_files
+from bench import plan, session
+from bench.adapters import PROJECT, Adapter
+from bench.errors import UserError, unknown
+from bench.progress import Progress
+from bench.records import Manifest, Record, load_records, write_tables
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+PUBLISHED = PROJECT / "results" / "published"
+
+AdaptersOption = Annotated[Path | None, typer.Option("--adapters", help="A folder with more adapters.")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="A folder that holds MNIST's four files.")]
+EnvOption = Annotated[
+    str, typer.Option("--env", help="locked: one environment per adapter; current: the interpreter at hand.")
+]
+RunArgument = Annotated[str | None, typer.Argument(help="A run's name or folder; else the latest.")]
+
+console = Console()
+
+
+def say(line: str) -> None:
+    """One plain line to the person at the terminal."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def run(
+    profile: Annotated[str, typer.Option(help="Name, or path of a TOML file.")] = "quick",
+    only: Annotated[
+        str, typer.Option(help='For example "adapter=torch,snntorch task=csnn variant=step".')
+    ] = "",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    precision: Annotated[str, typer.Option(help="float32, amp or float64.")] = "float32",
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads; else every core that may be used.")
+    ] = None,
+    tf32: Annotated[bool, typer.Option(help="TF32 in matrix products and convolutions.")] = False,
+    cudnn_benchmark: Annotated[bool, typer.Option(help="Let cuDNN try its algorithms.")] = False,
+    deterministic: Annotated[bool, typer.Option(help="Deterministic algorithms only.")] = False,
+    env: EnvOption = "locked",
+    adapters: AdaptersOption = None,
+    data: DataOption = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start a new run, whatever there is.")] = False,
+) -> None:
+    """Run a profile, or go on with the same run where it was interrupted."""
+    from bench.measure import machine as machines
+    from bench.profile import load
+
+    profile_name, values = load(profile)
+    found = adapter_files.discover(adapters)
+    selection = plan.parse_only(only)
+    machine = machines.describe()
+    if threads is None:
+        threads = int(machine["cores"])
+    elif threads < 1:
+        raise UserError(f"--threads must be at least 1, got {threads}")
+    settings = {
+        "device": _choice("device", device, ("cpu", "cuda")),
+        "precision": _choice("precision", precision, ("float32", "amp", "float64")),
+        "threads": threads,
+        "tf32": tf32,
+        "cudnn_benchmark": cudnn_benchmark,
+        "deterministic": deterministic,
+        "environment": _choice("env", env, ("locked", "current")),
+    }
+    if device == "cuda" and "gpu" not in machine:
+        raise UserError("--device cuda: the driver shows no NVIDIA GPU on this machine; use --device cpu")
+    cells = plan.make_cells(values, found, selection, settings=settings, machine=machines.identity(machine))
+    digest = plan.plan_digest(cells)
+    with session.alone(session.RUNS):
+        folder = None if fresh else session.find(session.RUNS, digest)
+        if folder is not None and session.is_finished(folder):
+            session.point_latest(folder)
+            _end(folder, load_records(folder), "complete already (FRESH=1 starts a new one)")
+        used = {name: found[name] for name in dict.fromkeys(cell.adapter for cell in cells)}
+        pythons, images = _prepare(used, env, data)
+        if folder is None:
+            folder = session.create(
+                session.RUNS,
+                Manifest(
+                    run=session.name_now(profile_name, session.RUNS),
+                    digest=digest,
+                    profile=profile_name,
+                    profile_values=values.model_dump(),
+                    settings=settings,
+                    machine=machine,
+                    git=session.git_state(),
+                    order_seed=plan.order_seed(cells),
+                    cells=cells,
+                    created=datetime.now(UTC).isoformat(timespec="seconds"),
+                ),
+            )
+        else:
+            session.point_latest(folder)
+            done = len(load_records(folder))
+            say(f"Going on with run {folder.name}: {done} of {len(cells)} cells are done.")
+        try:
+            records = session.go(
+                folder,
+                adapters=found,
+                pythons=pythons,
+                data=images,
+                progress=lambda cells, done: Progress(console, cells, done),
+            )
+        except KeyboardInterrupt:
+            done = len(load_records(folder))
+            say(f"Interrupted: {done} of {len(cells)} cells are kept; the same command goes on from there.")
+            raise typer.Exit(130) from None
+        _report(folder)
+        _end(folder, records, "complete")
+
+
+def _choice(name: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise unknown(name, value, choices)
+    return value
+
+
+def _prepare(used: dict[str, Adapter], env: str, data: Path | None) -> tuple[dict[str, Path], Path]:
+    """The interpreter of each adapter, and the folder with MNIST."""
+    from bench.data import ensure_mnist
+    from bench.environments import interpreter_at_hand, prepare
+
+    if env == "current":
+        pythons = dict.fromkeys(used, interpreter_at_hand())
+    else:
+        pythons = {name: prepare(a.folder, root=PROJECT, say=say) for name, a in used.items()}
+    # any folder that adapters share may bring a program that downloads MNIST
+    fetchers = [
+        (pythons[name], f"adapters.{shared}.fetch_mnist")
+        for name, adapter in used.items()
+        for shared in adapter.uses
+        if (adapter_files.SHIPPED / shared / "fetch_mnist.py").exists()
+    ]
+    return pythons, ensure_mnist(given=data, fetchers=fetchers, say=say)
+
+
+def _report(folder: Path) -> None:
+    from bench.report import write_report
+
+    write_tables(folder)
+    write_report(folder)
+
+
+def _end(folder: Path, records: list[Record], word: str) -> NoReturn:
+    """Say how the run ended; exit code 1 if a cell failed."""
+    if not (folder / "report" / "index.html").exists():
+        _report(folder)
+    counts = session.summary_statuses([r for r in records if r.cell.kind != "certify"])
+    said = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    say(f"Run {folder.name} is {word}: {said}.")
+    say(f"Report: {os.path.relpath(folder / 'report' / 'index.html')}")
+    raise typer.Exit(0 if all(r.status in ("ok", "skipped") for r in records) else 1)
+
+
+@app.command()
+def setup(env: EnvOption = "locked", adapters: AdaptersOption = None, data: DataOption = None) -> None:
+    """Prepare every adapter's environment and fetch MNIST, without running anything."""
+    found = adapter_files.discover(adapters)
+    pythons, images = _prepare(found, _choice("env", env, ("locked", "current")), data)
+    say(f"Ready: {', '.join(pythons)}; MNIST in {images}")
+
+
+@app.command()
+def report(run: RunArgument = None) -> None:
+    """Write a run's tables and report again, from its records alone."""
+    folder = session.resolve(session.RUNS, run)
+    _report(folder)
+    say(f"Report: {os.path.relpath(folder / 'report' / 'index.html')}")
+
+
+@app.command()
+def publish(run: RunArgument = None) -> None:
+    """Copy a finished run to results/published/<machine>/<run>, to be committed."""
+    target = session.copy_to_published(session.resolve(session.RUNS, run), PUBLISHED)
+    say(f"Published: {os.path.relpath(target)}")
+
+
+@app.command("list")
+def list_(adapters: AdaptersOption = None) -> None:
+    """Adapters with their variants, tasks and profiles."""
+    from bench.profile import FOLDER
+    from tasks.classify import TASKS
+
+    for adapter in adapter_files.discover(adapters).values():
+        say(f"adapter  {adapter.name}: {adapter.about}")
+        for variant, about in adapter.variants.items():
+            say(f"  variant  {variant}{' (default)' if variant == adapter.default else ''}: {about}")
+    for name, task in TASKS.items():
+        say(f"task     {name}: {task().network}")
+    for path in sorted(FOLDER.glob("*.toml")):
+        say(f"profile  {path.stem}")
+
+
+def main() -> None:
+    """Entry point: user errors are one line and exit code 2."""
+    # a run that is told to end keeps its finished cells and ends its children, as on Ctrl-C
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except UserError as error:
+        _fail(str(error))
+    except TyperException as error:
+        _fail(f"{error.format_message()} (see spikebench --help)")
+    except (KeyboardInterrupt, typer.Abort):
+        say("Interrupted; the same command goes on where it stopped.")
+        sys.exit(130)
+    sys.exit(code or 0)
+
+
+def _fail(line: str) -> NoReturn:
+    print(f"spikebench: {' '.join(line.split())}", file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,142 @@
+"""One environment per adapter, made by uv from its hashed lock, and the interpreter for ``--env current``."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.errors import UserError
+
+PROJECT = Path(__file__).resolve().parents[1]
+LOCK = "requirements.txt"
+
+
+def lock_digest(adapter_folder: Path) -> str:
+    """SHA-256 of an adapter's lock; empty where it has none."""
+    lock = adapter_folder / LOCK
+    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else ""
+
+
+def prepare(adapter_folder: Path, *, root: Path, say: Callable[[str], None]) -> Path:
+    """Make the adapter's environment match its lock; milliseconds when it does already.
+
+    Args:
+        adapter_folder: has the lock; without one the adapter runs in the harness's own environment.
+        root: the environment is ``root/.envs/<adapter>``.
+        say: takes one line when there is something to wait for.
+
+    Returns:
+        The python executable of the environment.
+
+    Raises:
+        UserError: uv is missing or could not install the lock.
+    """
+    adapter_folder, root = adapter_folder.absolute(), root.absolute()
+    digest = lock_digest(adapter_folder)
+    if not digest:
+        return Path(sys.executable)
+    name = adapter_folder.name
+    environment = root / ".envs" / name
+    python = environment / "bin" / "python"
+    stamp = environment / "lock.sha256"
+
+    def is_ready() -> bool:
+        return python.exists() and stamp.exists() and stamp.read_text() == digest
+
+    if is_ready():
+        return python
+    environment.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(environment.with_name(f".{name}.lock")):
+        if is_ready():
+            return python
+        uv = find_uv(root)
+        say(f"{name}: preparing its environment, which may download some GB{_copies(uv, environment.parent)}")
+        # From nothing each time: an interrupted installation can't be told from a whole one.
+        _run(name, [uv, "venv", "--quiet", "--clear", "--python", sys.executable, environment])
+        _run(
+            name,
+            [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", python, adapter_folder / LOCK],
+        )
+        stamp.write_text(digest)
+    return python
+
+
+def find_uv(root: Path) -> Path:
+    """The uv that ``make`` installed below ``root``, or else the one on PATH.
+
+    Raises:
+        UserError: there is neither.
+    """
+    found = shutil.which("uv", path=root / ".uv" / "bin") or shutil.which("uv")
+    if found is None:
+        raise UserError("uv is missing: start by `make bench`, which installs it, or choose --env current")
+    return Path(found)
+
+
+def interpreter_at_hand() -> Path:
+    """The interpreter of ``--env current``: $PYTHON, else the ``python3`` that the user has outside of .venv.
+
+    Raises:
+        UserError: $PYTHON names no program.
+    """
+    named = os.environ.get("PYTHON")
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise UserError(f"PYTHON={named} is no program: name the interpreter that has the frameworks")
+        return Path(found)
+    if Path(sys.prefix).resolve() == PROJECT / ".venv":
+        own = Path(sys.prefix, "bin").resolve()
+        folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+        outside = os.pathsep.join(folder for folder in folders if Path(folder).resolve() != own)
+        found = shutil.which("python3", path=outside)
+        if found is not None:
+            return Path(found)
+    return Path(sys.executable)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a lock file, so that two runs don't build one environment at once."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _copies(uv: Path, folder: Path) -> str:
+    """What to add to the announcement where uv can't hard-link from its cache."""
+    done = _uv([uv, "cache", "dir"])
+    cache = existing = Path(done.stdout.strip())
+    while not existing.exists():
+        existing = existing.parent
+    if existing.stat().st_dev == folder.stat().st_dev:
+        return ""
+    return f"; uv's cache lies on another filesystem ({cache}), so it takes up to 5.6 GB: see UV_CACHE_DIR"
+
+
+def _run(adapter: str, command: list[str | Path]) -> None:
+    done = _uv(command)
+    if done.returncode == 0:
+        return
+    # uv writes "error: ...", then "cause: ..." down to the root, then perhaps hints
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    causes = [line for line in lines if line.startswith(("error:", "cause:"))] or lines
+    cause = causes[-1] if causes else f"exit status {done.returncode}"
+    cause = cause.removeprefix("error: ").removeprefix("cause: ")
+    raise UserError(
+        f"{adapter}: uv could not prepare its environment ({cause}): connect to a network and run again, "
+        "or use the interpreter at hand with --env current"
+    )
+
+
+def _uv(command: list[str | Path]) -> subprocess.CompletedProcess[str]:
+    """Run uv where it finds its settings, in pyproject.toml."""
+    surroundings = os.environ | {"UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
+    return subprocess.run(command, cwd=PROJECT, env=surroundings, capture_output=True, text=True, check=False)

@@ -1,0 +1,182 @@
+"""From a profile and a selection to the cells of a run."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from bench.adapters import PROJECT, Adapter, digest
+from bench.errors import UserError, unknown
+from bench.profile import Profile
+from bench.records import Cell, dumps
+from tasks.classify import TASKS
+
+CERTIFY_TIMEOUT_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What ``--only`` asks for; None is the profile's own choice (each adapter's default variant)."""
+
+    adapters: tuple[str, ...] | None = None
+    tasks: tuple[str, ...] | None = None
+    variants: tuple[str, ...] | None = None
+
+
+def parse_only(text: str) -> Selection:
+    """``"adapter=torch,snntorch task=csnn variant=step"`` as a selection; ``variant=all`` is every variant.
+
+    Raises:
+        UserError: a word is not KEY=NAME[,NAME] with a known key.
+    """
+    chosen: dict[str, tuple[str, ...]] = {}
+    for word in text.split():
+        key, equals, names = word.partition("=")
+        if key not in ("adapter", "task", "variant"):
+            raise unknown("key in --only", key, ("adapter", "task", "variant"))
+        if not equals or not all(names.split(",")):
+            raise UserError(f"--only {word}: write {key}=NAME or {key}=NAME,NAME")
+        chosen[f"{key}s"] = tuple(names.split(","))
+    return Selection(**chosen)
+
+
+def make_cells(
+    profile: Profile,
+    adapters: Mapping[str, Adapter],
+    selection: Selection,
+    *,
+    settings: Mapping[str, Any],
+    machine: Mapping[str, Any],
+) -> list[Cell]:
+    """Every cell in running order: certificates, then timed cells, shuffled within each task and seed.
+
+    ``settings`` are those of ``Settings`` without seed and variant, and the kind of environment; they and
+    ``machine`` only enter the keys.
+
+    Raises:
+        UserError: the selection names something unknown, or selects nothing.
+    """
+    names = selection.adapters or tuple(adapters)
+    for name in names:
+        if name not in adapters:
+            raise unknown("adapter", name, adapters)
+    tasks = selection.tasks or tuple(profile.tasks)
+    for name in tasks:
+        if name not in TASKS:
+            raise unknown("task", name, TASKS)
+    certificates: list[Cell] = []
+    rounds: list[list[Cell]] = []
+    pairs = _variants([adapters[name] for name in names], selection.variants)
+    shared = digest(_shared_files())
+    for seed in profile.seeds:
+        for task_name in tasks:
+            timed = []
+            for adapter, variant in pairs:
+                base = _cell(profile, adapter, variant, task_name, seed, settings)
+                work = [shared, digest(adapter.files()), dict(settings), dict(machine)]
+                # a certificate knows neither seed nor how much is trained
+                certify = base.model_copy(
+                    update={
+                        "kind": "certify",
+                        "seed": 0,
+                        "timeout_seconds": CERTIFY_TIMEOUT_SECONDS,
+                        "train_images": 0,
+                        "test_images": 0,
+                        "curve_images": 0,
+                    }
+                )
+                certify = certify.model_copy(update={"cell": _key(certify, work)})
+                if certify not in certificates:
+                    certificates.append(certify)
+                timed.append(base.model_copy(update={"cell": _key(base, work), "certificate": certify.cell}))
+            rounds.append(timed)
+    if not certificates:
+        raise UserError("nothing to run: no adapter was found")
+    shuffle = random.Random(order_seed([*certificates, *chain(*rounds)]))
+    for timed in rounds:
+        shuffle.shuffle(timed)
+    return [*certificates, *chain(*rounds)]
+
+
+def plan_digest(cells: Sequence[Cell]) -> str:
+    """Equal for equal plans, whatever their order."""
+    return hashlib.sha256("\n".join(sorted(cell.cell for cell in cells)).encode()).hexdigest()
+
+
+def order_seed(cells: Sequence[Cell]) -> int:
+    """The seed of the running order: a function of the plan, so that a run that goes on keeps its order."""
+    return int(plan_digest(cells)[:8], 16)
+
+
+def _shared_files() -> list[Path]:
+    """What every figure depends on, whatever the adapter."""
+    bench = PROJECT / "bench"
+    files = [PROJECT / "adapters" / "protocol.py", bench / "worker.py", bench / "certificate.py"]
+    return files + sorted((PROJECT / "tasks").glob("*.py")) + sorted((bench / "measure").glob("*.py"))
+
+
+def _variants(adapters: Sequence[Adapter], wanted: tuple[str, ...] | None) -> list[tuple[Adapter, str]]:
+    if wanted is None:
+        return [(adapter, adapter.default) for adapter in adapters]
+    known = {variant for adapter in adapters for variant in adapter.variants}
+    for variant in wanted:
+        if variant != "all" and variant not in known:
+            raise unknown("variant", variant, {*known, "all"})
+    return [
+        (adapter, variant)
+        for adapter in adapters
+        for variant in adapter.variants
+        if variant in wanted or "all" in wanted
+    ]
+
+
+def _cell(
+    profile: Profile,
+    adapter: Adapter,
+    variant: str,
+    task_name: str,
+    seed: int,
+    settings: Mapping[str, Any],
+) -> Cell:
+    task = profile.build(task_name)
+    device = settings["device"]
+    skip = ""
+    if "classify" not in adapter.families:
+        skip = f"{adapter.name} declares no classification tasks"
+    elif device not in adapter.devices:
+        skip = f"{adapter.name} does not run on {device}"
+    return Cell(
+        cell="",
+        kind="classify",
+        adapter=adapter.name,
+        variant=variant,
+        learning=adapter.learning,
+        task=task_name,
+        network=task.network,
+        device=device,
+        precision=settings["precision"],
+        seed=seed,
+        train_images=profile.train_images,
+        test_images=profile.test_images,
+        curve_images=profile.curve_images,
+        steps=task.steps,
+        batch=task.batch,
+        epochs=task.epochs,
+        task_values=dict(profile.task.get(task_name, {})),
+        certificate=None,
+        timeout_seconds=profile.timeout_minutes * 60,
+        skip=skip,
+    )
+
+
+def _key(cell: Cell, work: Sequence[Any]) -> str:
+    """A name to read, made unique by a hash of everything that the cell's figures depend on."""
+    hashed = hashlib.sha256(dumps([cell.model_dump(), work]).encode()).hexdigest()[:10]
+    kind = "certify-" if cell.kind == "certify" else ""
+    seed = "" if cell.kind == "certify" else f"-s{cell.seed}"
+    return f"{kind}{cell.task}-{cell.adapter}-{cell.variant}-{cell.device}-{cell.precision}{seed}-{hashed}"

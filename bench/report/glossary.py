@@ -1,0 +1,72 @@
+"""The words of the report, explained once for both of its formats."""
+
+from __future__ import annotations
+
+GLOSSARY: tuple[tuple[str, str], ...] = (
+    (
+        "rank",
+        "By s/epoch, among rows with status ok whose parity is exact or within and whose finished seeds "
+        "all ended ok. R1, R2, ... rank the reduced precision rows among themselves.",
+    ),
+    (
+        "test accuracy",
+        "Share of all test images classified correctly after the last epoch. The curves are "
+        "evaluated on the number of images that their axis names.",
+    ),
+    (
+        "s/epoch",
+        "Seconds per training epoch: the median of the epochs after the first one, the device "
+        "synchronised before and after. Evaluation is not part of it.",
+    ),
+    (
+        "cold epoch",
+        "Seconds of the first epoch, in which compilation, kernel selection and caching happen. It is "
+        "never part of s/epoch.",
+    ),
+    (
+        "× fastest",
+        "This row's s/epoch over that of the fastest row ranked with it. It is a ratio within this one "
+        "run on this one machine, without a confidence interval; it is no claim of a speed-up.",
+    ),
+    ("images/s", "Training images per second."),
+    ("evaluation", "Seconds to classify all test images."),
+    (
+        "host peak",
+        "Largest resident memory of the cell's process, libraries included. MB are 10^6 bytes.",
+    ),
+    (
+        "device allocated, device used",
+        "Peak of the framework's own allocator, and growth of the device's used memory. On the CPU "
+        "there is no device memory and these columns are left out.",
+    ),
+    ("spike rate", "Spikes per neuron and time step."),
+    (
+        "parity",
+        "Result of the certificate: the adapter's spikes, gradients and weight updates against a "
+        "float64 reference, before anything is timed. exact: equal up to rounding. within: inside "
+        "the stated tolerance. reduced precision: the same code path is certified in float32 and the "
+        "deviation is measured. wrong: other work than was asked for, never ranked.",
+    ),
+    (
+        "seeds",
+        "Number of seeds (processes) in the row. With several, a figure is their median and its range "
+        "is given with it; n is said where fewer seeds have the figure.",
+    ),
+    (
+        "plots",
+        "Every point is one seed. Bars and the numbers beside them are medians. Curves that coincide lie "
+        "on one another, and their points show as rings.",
+    ),
+)
+
+STATUSES: tuple[tuple[str, str], ...] = (
+    ("ok", "Finished."),
+    ("skipped", "Not run; the reason says why."),
+    ("wrong", "Did other work than was asked for: the certificate failed, or a setting was not honoured."),
+    ("diverged", "The training left the finite numbers."),
+    ("error", "The adapter raised an exception."),
+    ("crashed", "The process ended without an answer."),
+    ("timeout", "Stopped at its time limit."),
+    ("out_of_memory", "Host or device memory did not suffice."),
+    ("pending", "Planned, with no record yet."),
+)

@@ -1,0 +1,180 @@
+"""Which cells are compared with one another, and in which order they stand."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Literal
+
+from bench.records import Cell, Manifest, Parity, Record, dumps
+from bench.report.text import first_line
+
+Tier = Literal["ranked", "reduced precision", "not ranked"]
+TIERS: tuple[Tier, ...] = ("ranked", "reduced precision", "not ranked")
+PENDING = "pending"
+
+# cells that agree in all of these do the same work
+_WORK = (
+    "task",
+    "network",
+    "device",
+    "precision",
+    "train_images",
+    "test_images",
+    "curve_images",
+    "steps",
+    "batch",
+    "epochs",
+    "task_values",
+)
+_BEST_TO_WORST: tuple[Parity | None, ...] = ("exact", "within", "reduced precision", "wrong", None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """The seeds of one adapter and variant that ended alike; ``pending`` ones have no records."""
+
+    adapter: str
+    variant: str
+    status: str
+    seeds: int
+    planned: int
+    records: tuple[Record, ...]
+    reason: str
+    tier: Tier = "not ranked"
+    rank: int | None = None
+    ratio: float | None = None
+
+    @property
+    def parity(self) -> Parity | None:
+        """The worst class of the seeds; None if one of them has no certificate."""
+        return max((r.parity for r in self.records), key=_BEST_TO_WORST.index, default=None)
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the figures are of the work that was asked for."""
+        return self.status == "ok" and self.parity != "wrong"
+
+    def values(self, figure: str) -> list[float]:
+        """The figure of every seed that has it."""
+        return [r.figures[figure] for r in self.records if figure in r.figures]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """All rows of one piece of work, the ranked ones first; ``cell`` is any one of its cells."""
+
+    title: str
+    slug: str
+    cell: Cell
+    rows: tuple[Row, ...]
+
+
+def sections(manifest: Manifest, records: Sequence[Record]) -> list[Section]:
+    """One section per task; a task that the run asks for in several sizes has one for each."""
+    finished = {record.cell.cell: record for record in records}
+    works: dict[str, list[Cell]] = {}
+    for cell in manifest.cells:
+        if cell.kind != "certify":
+            works.setdefault(dumps([getattr(cell, name) for name in _WORK]), []).append(cell)
+    firsts = [cells[0] for cells in works.values()]
+    slugs: Counter[str] = Counter()
+    found = []
+    for cells in works.values():
+        slug = re.sub(r"[^a-z0-9]+", "-", cells[0].task.lower())
+        slugs[slug] += 1
+        found.append(
+            Section(
+                title=_title(cells[0], firsts),
+                slug=slug if slugs[slug] == 1 else f"{slug}-{slugs[slug]}",
+                cell=cells[0],
+                rows=tuple(_ranked(_rows(cells, finished))),
+            )
+        )
+    return sorted(found, key=lambda section: section.title)
+
+
+def _title(cell: Cell, firsts: Sequence[Cell]) -> str:
+    peers = [first for first in firsts if first.task == cell.task]
+    differing = [
+        f"{name.replace('_', ' ')} {getattr(cell, name)}"
+        for name in _WORK[:-1]
+        if len({getattr(peer, name) for peer in peers}) > 1
+    ]
+    return f"{cell.task} ({', '.join(differing)})" if differing else cell.task
+
+
+def _rows(cells: Sequence[Cell], finished: dict[str, Record]) -> list[Row]:
+    pairs: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        pairs.setdefault((cell.adapter, cell.variant), []).append(cell)
+    rows = []
+    for (adapter, variant), planned in pairs.items():
+        outcomes: dict[str, list[Record]] = {}
+        for cell in planned:
+            if record := finished.get(cell.cell):
+                outcomes.setdefault(record.status, []).append(record)
+        missing = len(planned) - sum(map(len, outcomes.values()))
+        for status, records in outcomes.items():
+            reasons = dict.fromkeys(first_line(record.reason) for record in records)
+            row = Row(
+                adapter=adapter,
+                variant=variant,
+                status=status,
+                seeds=len(records),
+                planned=len(planned),
+                records=tuple(records),
+                reason="; ".join(filter(None, reasons)),
+            )
+            rows.append(_judged(row, {s: len(r) for s, r in outcomes.items() if s != status}))
+        if missing:
+            rows.append(
+                Row(
+                    adapter=adapter,
+                    variant=variant,
+                    status=PENDING,
+                    seeds=missing,
+                    planned=len(planned),
+                    records=(),
+                    reason="",
+                )
+            )
+    return rows
+
+
+def _judged(row: Row, other_outcomes: dict[str, int]) -> Row:
+    """The row with its tier, or with what keeps an ``ok`` row from being ranked."""
+    if row.status != "ok":
+        return row
+    if other_outcomes:
+        ended = (f"{status} in {count}" for status, count in other_outcomes.items())
+        obstacle = f"{', '.join(ended)} of {row.planned} seeds"
+    elif row.parity is None:
+        obstacle = "no parity certificate"
+    elif row.parity == "wrong":
+        obstacle = "parity wrong"
+    elif not row.values("epoch_seconds"):
+        obstacle = "no epoch was timed after the cold one"
+    else:
+        return replace(row, tier="reduced precision" if row.parity == "reduced precision" else "ranked")
+    return replace(row, reason="; ".join(filter(None, (row.reason, f"not ranked: {obstacle}"))))
+
+
+def _ranked(rows: list[Row]) -> list[Row]:
+    """All rows in reading order; within a tier rank and ratio are by median seconds per epoch."""
+    ordered = []
+    for tier in TIERS[:2]:
+        members = [row for row in rows if row.tier == tier]
+        members.sort(key=lambda row: (median(row.values("epoch_seconds")), row.adapter, row.variant))
+        for rank, row in enumerate(members, start=1):
+            fastest = median(members[0].values("epoch_seconds"))
+            ratio = median(row.values("epoch_seconds")) / fastest if fastest else None
+            ordered.append(replace(row, rank=rank, ratio=ratio))
+    rest = [row for row in rows if row.tier == "not ranked"]
+    rest.sort(
+        key=lambda row: (row.status != "ok", row.status == PENDING, row.adapter, row.variant, row.status)
+    )
+    return ordered + rest

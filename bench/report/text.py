@@ -1,0 +1,82 @@
+"""How figures and reasons are spelled; what was not measured is an en dash, never 0."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+
+from bench.records import dumps
+
+ABSENT = "–"
+
+
+def significant(value: float) -> str:
+    """Three significant digits, whole digits all kept: 0.0123, 7.41, 83.2, 1,204."""
+    if not math.isfinite(value):
+        return str(value)
+    decimals = 2 - math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:,.{max(0, decimals)}f}"
+
+
+def percent(fraction: float) -> str:
+    """A fraction as a percentage with two decimals, without the sign: 0.9385 is 93.85."""
+    return f"{100 * fraction:.2f}"
+
+
+def megabytes(size: float) -> str:
+    """Bytes as whole megabytes of 10^6 bytes."""
+    return f"{size / 1e6:,.0f}"
+
+
+def whole(value: float) -> str:
+    """A whole number with thousands separated."""
+    return f"{value:,.0f}"
+
+
+def rate(value: float) -> str:
+    """A rate with four decimals."""
+    return f"{value:.4f}"
+
+
+def span(values: list[float], spell: Callable[[float], str]) -> str:
+    """Smallest and largest of the values."""
+    return f"{spell(min(values))}–{spell(max(values))}"
+
+
+def first_line(reason: str) -> str:
+    """The first line that says anything; the others stay in the record."""
+    return next((line.strip() for line in reason.splitlines() if line.strip()), "")
+
+
+def flatten(values: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:
+    """A nested mapping as (dotted key, text) pairs, in its own order, nothing left out."""
+    pairs = []
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            value = dict(enumerate(value))
+        if isinstance(value, Mapping) and value:
+            pairs += flatten(value, f"{name}.")
+        else:
+            pairs.append((name, plain(value)))
+    return pairs
+
+
+def plain(value: object) -> str:
+    """A value of a profile, a setting or a machine as text."""
+    if value is None:
+        return "none"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and not any(isinstance(item, list | Mapping) for item in value):
+        return ", ".join(plain(item) for item in value) or "[]"
+    return dumps(value)
+
+
+def markdown(text: str) -> str:
+    """Text for a Markdown table cell: nothing in it is markup, and it stays on one line."""
+    text = " ".join(text.split())
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # an underscore between letters is literal as it stands, and names are easier to read so
+    return re.sub(r"[\\`*\[\]|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\\g<0>", text)

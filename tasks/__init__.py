@@ -1,0 +1,1 @@
+"""What is asked: networks, tasks, data and the float64 truth. NumPy only."""

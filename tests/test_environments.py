@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.environments import PROJECT, find_uv, interpreter_at_hand, lock_digest, prepare
+from bench.errors import UserError
+
+FAKE_UV = """\
+#!/bin/sh
+echo "$@" >> "$UV_LOG"
+case "$1 $2" in
+    "cache dir") echo "$UV_FAKE_CACHE" ;;
+    venv*) for last; do :; done; rm -rf "$last"; mkdir -p "$last/bin"; touch "$last/bin/python" ;;
+    "pip sync") if [ -n "$UV_FAILS" ]; then printf '%b' "$UV_FAILS" >&2; exit 2; fi ;;
+esac
+"""
+
+
+class Project:
+    """A root with a fake uv and one adapter; ``said`` and ``calls()`` tell what happened."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root, self.adapter, self.said = root, root / "adapters" / "tiny", list[str]()
+        self.log = root / "log"
+        monkeypatch.setenv("UV_LOG", str(self.log))
+        monkeypatch.setenv("UV_FAKE_CACHE", str(root / "not" / "yet"))
+        monkeypatch.delenv("UV_FAILS", raising=False)
+        uv = root / ".uv" / "bin" / "uv"
+        uv.parent.mkdir(parents=True)
+        uv.write_text(FAKE_UV)
+        uv.chmod(0o755)
+        self.adapter.mkdir(parents=True)
+        self.lock("one==1 --hash=sha256:0\n")
+
+    def lock(self, text: str) -> None:
+        (self.adapter / "requirements.txt").write_text(text)
+
+    def prepare(self) -> Path:
+        return prepare(self.adapter, root=self.root, say=self.said.append)
+
+    def calls(self) -> list[str]:
+        text = self.log.read_text() if self.log.exists() else ""
+        self.log.unlink(missing_ok=True)
+        return [line.split(" --")[0] for line in text.splitlines()]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    return Project(tmp_path, monkeypatch)
+
+
+def test_environment_is_made_once(project: Project) -> None:
+    python = project.prepare()
+    assert python == project.root / ".envs" / "tiny" / "bin" / "python" and python.exists()
+    assert project.calls() == ["cache dir", "venv", "pip sync"]
+    assert len(project.said) == 1 and project.said[0].startswith("tiny: ")
+    assert project.prepare() == python
+    assert project.calls() == [] and len(project.said) == 1
+
+
+def test_environment_follows_its_lock(project: Project) -> None:
+    project.prepare()
+    project.calls()
+    project.lock("one==2 --hash=sha256:1\n")
+    project.prepare()
+    assert "pip sync" in project.calls()
+
+
+def test_environment_without_its_interpreter_is_made_again(project: Project) -> None:
+    project.prepare().unlink()
+    assert project.prepare().exists()
+
+
+def test_failed_installation_is_told_in_one_line_and_done_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "UV_FAILS", "error: Request failed\\n  cause: name not resolved\\n\\nhint: try later\\n"
+    )
+    with pytest.raises(UserError, match=r"^tiny: .*\(name not resolved\).*--env current$"):
+        project.prepare()
+    monkeypatch.delenv("UV_FAILS")
+    project.calls()
+    project.prepare()
+    assert project.calls() == ["cache dir", "venv", "pip sync"]
+
+
+def test_failure_without_words_is_told_too(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_FAILS", "\\n")
+    with pytest.raises(UserError, match=r"exit status 2"):
+        project.prepare()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc as another filesystem")
+def test_cache_on_another_filesystem_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_FAKE_CACHE", "/proc/sys")
+    project.prepare()
+    assert len(project.said) == 1 and "/proc/sys" in project.said[0]
+
+
+def test_cache_on_the_same_filesystem_is_not_mentioned(project: Project) -> None:
+    project.prepare()
+    assert "cache" not in project.said[0]
+
+
+def test_adapter_without_lock_uses_the_harness(project: Project) -> None:
+    (project.adapter / "requirements.txt").unlink()
+    assert lock_digest(project.adapter) == ""
+    assert project.prepare() == Path(sys.executable)
+    assert project.calls() == []
+
+
+def test_digest_changes_with_the_lock(project: Project) -> None:
+    before = lock_digest(project.adapter)
+    project.lock("one==2\n")
+    assert len(before) == 64 and lock_digest(project.adapter) != before
+
+
+def test_missing_uv_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(project.root / ".uv")
+    monkeypatch.setenv("PATH", str(project.root))
+    with pytest.raises(UserError, match="uv is missing"):
+        project.prepare()
+
+
+def test_real_uv_makes_an_environment_and_explains_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    uv = tmp_path / ".uv" / "bin" / "uv"
+    uv.parent.mkdir(parents=True)
+    uv.symlink_to(find_uv(PROJECT))
+    adapter = tmp_path / "tiny"
+    adapter.mkdir()
+    (adapter / "requirements.txt").write_text("# nothing\n")
+    assert prepare(adapter, root=tmp_path, say=print) == tmp_path / ".envs" / "tiny" / "bin" / "python"
+    (adapter / "requirements.txt").write_text(f"nothing-like-this==1 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(UserError, match=r"tiny: .*nothing-like-this"):
+        prepare(adapter, root=tmp_path, say=print)
+
+
+def test_interpreter_at_hand_is_the_one_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHON", sys.executable)
+    assert interpreter_at_hand() == Path(sys.executable)
+    monkeypatch.setenv("PYTHON", "no-such-python")
+    with pytest.raises(UserError, match="PYTHON=no-such-python"):
+        interpreter_at_hand()
+
+
+def test_interpreter_at_hand_is_not_the_harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHON", raising=False)
+    outside = tmp_path / "python3"
+    outside.write_text("#!/bin/sh\n")
+    outside.chmod(0o755)
+    harness = PROJECT / ".venv"
+    monkeypatch.setattr(sys, "prefix", str(harness))
+    monkeypatch.setenv("PATH", f"{harness / 'bin'}:{tmp_path}")
+    assert interpreter_at_hand() == outside
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert interpreter_at_hand() == Path(sys.executable)

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import hashlib
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tasks import images
+from tasks.images import encode, load_mnist
+
+
+def idx(array: NDArray[np.uint8]) -> bytes:
+    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+def tiny_mnist() -> dict[str, NDArray[np.uint8]]:
+    rng = np.random.default_rng(5)
+    shapes = [(6, 28, 28), (6,), (2, 28, 28), (2,)]
+    return {
+        name: rng.integers(0, 256, shape).astype(np.uint8)
+        for name, shape in zip(images.CHECKSUMS, shapes, strict=True)
+    }
+
+
+@pytest.fixture
+def mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, array in tiny_mnist().items():
+        content = idx(array)
+        (tmp_path / name).write_bytes(content)
+        monkeypatch.setitem(images.CHECKSUMS, name, hashlib.md5(content, usedforsecurity=False).hexdigest())
+    return tmp_path
+
+
+def test_load_gives_the_pixels_and_labels_of_the_files(mnist: Path) -> None:
+    data = load_mnist(mnist)
+    train_images, train_labels, test_images, test_labels = tiny_mnist().values()
+    np.testing.assert_array_equal(data.train_images, train_images[:, None])
+    np.testing.assert_array_equal(data.train_labels, train_labels)
+    np.testing.assert_array_equal(data.test_images, test_images[:, None])
+    np.testing.assert_array_equal(data.test_labels, test_labels)
+    assert data.train_images.shape == (6, 1, 28, 28) and data.train_images.dtype == np.uint8
+
+
+def test_writing_to_the_arrays_leaves_the_files_alone(mnist: Path) -> None:
+    load_mnist(mnist).train_images[:] = 0
+    images.check(mnist)
+
+
+def test_check_passes_and_names_a_changed_file(mnist: Path) -> None:
+    images.check(mnist)
+    path = mnist / "t10k-labels-idx1-ubyte"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x63")
+    with pytest.raises(ValueError, match=r"t10k-labels-idx1-ubyte has MD5 \w+, expected \w+"):
+        images.check(mnist)
+
+
+def test_check_misses_a_missing_file(mnist: Path) -> None:
+    (mnist / "train-labels-idx1-ubyte").unlink()
+    with pytest.raises(FileNotFoundError):
+        images.check(mnist)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>", b"\0\0\x0d\x01\0\0\0\x01....", idx(np.zeros(3, np.uint8))[:-1]]
+)
+def test_load_refuses_what_is_no_whole_idx_file(mnist: Path, content: bytes) -> None:
+    (mnist / "t10k-labels-idx1-ubyte").write_bytes(content)
+    with pytest.raises(ValueError, match="t10k-labels-idx1-ubyte"):
+        load_mnist(mnist)
+
+
+def test_direct_repeats_the_intensity() -> None:
+    picture = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
+    current = encode(picture, encoder="direct", steps=3, rng=np.random.default_rng(0))
+    assert current.shape == (3, 1, 1, 16, 16)
+    for step in current:
+        np.testing.assert_array_equal(step, np.arange(256).reshape(1, 1, 16, 16) / 255)
+
+
+def test_poisson_fires_as_often_as_the_pixel_says() -> None:
+    steps, copies = 200, 50
+    pixels = np.tile(np.arange(256, dtype=np.uint8), (copies, 1))
+    spikes = encode(pixels, encoder="poisson", steps=steps, rng=np.random.default_rng(1))
+    assert spikes.shape == (steps, copies, 256)
+    assert set(np.unique(spikes)) == {0.0, 1.0}
+    counts = spikes.sum((0, 1))
+    n, p = steps * copies, np.arange(256) / 255
+    assert counts[0] == 0 and counts[255] == n
+    # chi-square over the 254 grey values: mean 254, standard deviation 22.5
+    chi_square = ((counts - n * p)[1:-1] ** 2 / (n * p * (1 - p))[1:-1]).sum()
+    assert 254 - 4 * 22.5 < chi_square < 254 + 4 * 22.5
+
+
+def test_poisson_steps_and_pixels_are_independent() -> None:
+    grey = np.full((1, 2000), 128, np.uint8)
+    spikes = encode(grey, encoder="poisson", steps=100, rng=np.random.default_rng(2))[:, 0]
+    deviation = spikes - 128 / 255
+    over_time = (deviation[1:] * deviation[:-1]).mean() / 0.25
+    over_pixels = (deviation[:, 1:] * deviation[:, :-1]).mean() / 0.25
+    assert abs(over_time) < 4 / np.sqrt(spikes.size) and abs(over_pixels) < 4 / np.sqrt(spikes.size)
+
+
+def test_encoding_follows_its_generator_and_leaves_the_images_alone() -> None:
+    picture = np.full((2, 1, 28, 28), 100, np.uint8)
+    first, again, other = (
+        encode(picture, encoder="poisson", steps=5, rng=np.random.default_rng(seed)) for seed in (3, 3, 4)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    assert (picture == 100).all()
