@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 import snntorch
@@ -14,26 +13,10 @@ from adapters.torch_family.classifier import TorchClassifier
 from adapters.torch_family.network import from_cells
 from adapters.torch_family.settings import configure
 from adapters.torch_family.settings import versions as family_versions
+from adapters.torch_family.surrogate import fire
 from tasks.spec import Classify, Neuron
 
 __all__ = ["BUILDERS", "configure", "versions"]
-
-
-class ATan(torch.autograd.Function):
-    """snnTorch's ATan surrogate, but firing at the threshold itself and keeping the membrane's dtype."""
-
-    @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, distance: Tensor, alpha: float) -> Tensor:
-        """``distance`` = membrane - threshold, any shape; 0/1."""
-        ctx.save_for_backward(distance)
-        ctx.alpha = alpha
-        return (distance >= 0).to(distance.dtype)
-
-    @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[Tensor, None]:
-        """(alpha / 2) / (1 + (pi / 2 * alpha * distance)^2)."""
-        (distance,) = ctx.saved_tensors
-        return grad * (ctx.alpha / 2) / (1 + (math.pi / 2 * ctx.alpha * distance).square()), None
 
 
 class Leaky(snntorch.Leaky):
@@ -59,7 +42,7 @@ class Cell(nn.Module):
         self.leaky = leaky(
             beta=1.0 if neuron.tau is None else 1 - 1 / neuron.tau,
             threshold=neuron.threshold,
-            spike_grad=lambda distance: ATan.apply(distance, neuron.alpha),
+            spike_grad=partial(fire, alpha=neuron.alpha),
             reset_mechanism="zero",
             reset_delay=False,
         )

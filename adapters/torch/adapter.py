@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -12,27 +10,10 @@ from adapters.torch_family.classifier import TorchClassifier
 from adapters.torch_family.network import from_cells
 from adapters.torch_family.settings import configure
 from adapters.torch_family.settings import versions as family_versions
+from adapters.torch_family.surrogate import fire
 from tasks.spec import Classify, Neuron
 
 __all__ = ["BUILDERS", "configure", "versions"]
-
-
-class Fire(torch.autograd.Function):
-    """Heaviside step of v - threshold, firing on the boundary; backward the ATan surrogate."""
-
-    @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, distance: Tensor, alpha: float) -> Tensor:
-        """``distance`` = v - threshold, any shape; 0/1 in its dtype."""
-        ctx.save_for_backward(distance)
-        ctx.alpha = alpha
-        return (distance >= 0).to(distance.dtype)
-
-    @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[Tensor, None]:
-        """ATan: (alpha / 2) / (1 + (pi / 2 * alpha * distance)^2)."""
-        (distance,) = ctx.saved_tensors
-        scaled = distance * (math.pi / 2 * ctx.alpha)
-        return grad * (ctx.alpha / 2) / (1 + scaled * scaled), None
 
 
 class Cell(nn.Module):
@@ -47,7 +28,7 @@ class Cell(nn.Module):
         if v is None:
             v = torch.zeros_like(x)
         v = v + (x if self.neuron.tau is None else (x - v) / self.neuron.tau)
-        spikes = Fire.apply(v - self.neuron.threshold, self.neuron.alpha)
+        spikes = fire(v - self.neuron.threshold, self.neuron.alpha)
         return spikes, v * (1 - spikes)
 
 

@@ -154,6 +154,11 @@ def rest(network: nn.Module) -> None:
             module.state = None
 
 
+def folded(task: Classify, neurons: Callable[[Neuron], nn.Module]) -> Folded:
+    """The network of a task from torch's stateless modules and spike modules over sequences [T, N, ...]."""
+    return Folded(task.layers, _modules(task, neurons))
+
+
 def from_cells(task: Classify, cell: Callable[[Neuron], nn.Module], *, stepwise: bool) -> SpikingNetwork:
     """The network of a task from torch's stateless modules and a framework's cells.
 
@@ -162,13 +167,17 @@ def from_cells(task: Classify, cell: Callable[[Neuron], nn.Module], *, stepwise:
     Raises:
         Unsupported: see ``Stepped``.
     """
-    over = OverSteps if stepwise else OverSequence
+    if not stepwise:
+        return folded(task, lambda neuron: OverSequence(cell(neuron)))
+    return Stepped(task.layers, _modules(task, lambda neuron: OverSteps(cell(neuron))), rest)
+
+
+def _modules(task: Classify, neurons: Callable[[Neuron], nn.Module]) -> list[nn.Module]:
     shapes = input_shapes(task.layers, task.input_shape)
-    modules = [
-        over(cell(layer.neuron)) if isinstance(layer, Spike) else stateless(layer, shape)
+    return [
+        neurons(layer.neuron) if isinstance(layer, Spike) else stateless(layer, shape)
         for layer, shape in zip(task.layers, shapes, strict=True)
     ]
-    return Stepped(task.layers, modules, rest) if stepwise else Folded(task.layers, modules)
 
 
 def state_dtype(current: Tensor) -> Tensor:
