@@ -54,7 +54,7 @@ class Adapter(BaseModel):
 
 
 def _used(adapter: Adapter, name: str) -> Path:
-    for base in (adapter.folder.parent, SHIPPED):
+    for base in (SHIPPED, adapter.folder.parent):  # the order in which they are imported
         if (base / name).is_dir():
             return base / name
     raise UserError(f"{adapter.folder / 'adapter.toml'}: uses names no folder {name!r} beside it")
@@ -82,7 +82,7 @@ def _load(path: Path) -> Adapter:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         return Adapter.model_validate({"name": path.parent.name, "folder": path.parent.resolve()} | values)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid TOML: {error}") from None
     except ValidationError as error:
         raise UserError(f"{path}: {first_problem(error)}") from None

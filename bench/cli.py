@@ -30,7 +30,7 @@ EnvOption = Annotated[
 ]
 RunArgument = Annotated[str | None, typer.Argument(help="A run's name or folder; else the latest.")]
 
-console = Console()
+console = Console(emoji=False)
 
 
 def say(line: str) -> None:
@@ -119,9 +119,9 @@ def run(
             )
         except KeyboardInterrupt:
             done = len(load_records(folder))
-            say(f"Interrupted: {done} of {len(cells)} cells are kept; the same command goes on from there.")
+            again = "the same command without FRESH=1 (--fresh)" if fresh else "the same command"
+            say(f"Interrupted: {done} of {len(cells)} cells are kept; {again} goes on from there.")
             raise typer.Exit(130) from None
-        _report(folder)
         _end(folder, records, "complete")
 
 
@@ -158,13 +158,15 @@ def _report(folder: Path) -> None:
 
 
 def _end(folder: Path, records: list[Record], word: str) -> NoReturn:
-    """Say how the run ended; exit code 1 if a cell failed."""
-    if not (folder / "report" / "index.html").exists():
+    """Say how the run ended, its report up to date; exit code 1 if a cell failed."""
+    page = folder / "report" / "index.html"
+    newest = max(path.stat().st_mtime for path in (folder / "cells").iterdir())
+    if not page.exists() or page.stat().st_mtime < newest:
         _report(folder)
     counts = session.summary_statuses([r for r in records if r.cell.kind != "certify"])
     said = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
     say(f"Run {folder.name} is {word}: {said}.")
-    say(f"Report: {os.path.relpath(folder / 'report' / 'index.html')}")
+    say(f"Report: {os.path.relpath(page)}")
     raise typer.Exit(0 if all(r.status in ("ok", "skipped") for r in records) else 1)
 
 
@@ -211,7 +213,8 @@ def main() -> None:
     """Entry point: user errors are one line and exit code 2."""
     # a run that is told to end keeps its finished cells and ends its children, as on Ctrl-C
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, signal.default_int_handler)
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except UserError as error:

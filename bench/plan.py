@@ -41,7 +41,7 @@ def parse_only(text: str) -> Selection:
             raise unknown("key in --only", key, ("adapter", "task", "variant"))
         if not equals or not all(names.split(",")):
             raise UserError(f"--only {word}: write {key}=NAME or {key}=NAME,NAME")
-        chosen[f"{key}s"] = tuple(names.split(","))
+        chosen[f"{key}s"] = (*chosen.get(f"{key}s", ()), *names.split(","))
     return Selection(**chosen)
 
 
@@ -61,19 +61,25 @@ def make_cells(
     Raises:
         UserError: the selection names something unknown, or selects nothing.
     """
-    names = selection.adapters or tuple(adapters)
+    names = tuple(dict.fromkeys(selection.adapters or adapters))
     for name in names:
         if name not in adapters:
             raise unknown("adapter", name, adapters)
-    tasks = selection.tasks or tuple(profile.tasks)
+    tasks = tuple(dict.fromkeys(selection.tasks or profile.tasks))
     for name in tasks:
         if name not in TASKS:
             raise unknown("task", name, TASKS)
+        batch = profile.build(name).batch
+        if batch > profile.train_images:
+            raise UserError(
+                f"{name}: a batch of {batch} exceeds train_images {profile.train_images}: "
+                f"set batch below [task.{name}] in the profile"
+            )
     certificates: list[Cell] = []
     rounds: list[list[Cell]] = []
     pairs = _variants([adapters[name] for name in names], selection.variants)
     shared = digest(_shared_files())
-    for seed in profile.seeds:
+    for seed in dict.fromkeys(profile.seeds):
         for task_name in tasks:
             timed = []
             for adapter, variant in pairs:
@@ -116,7 +122,13 @@ def order_seed(cells: Sequence[Cell]) -> int:
 def _shared_files() -> list[Path]:
     """What every figure depends on, whatever the adapter."""
     bench = PROJECT / "bench"
-    files = [PROJECT / "adapters" / "protocol.py", bench / "worker.py", bench / "certificate.py"]
+    files = [
+        PROJECT / "adapters" / "protocol.py",
+        bench / "process.py",
+        bench / "worker.py",
+        bench / "certificate.py",
+        bench / "probes.py",
+    ]
     return files + sorted((PROJECT / "tasks").glob("*.py")) + sorted((bench / "measure").glob("*.py"))
 
 

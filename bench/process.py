@@ -14,6 +14,7 @@ from time import monotonic
 from typing import IO, Any
 
 from bench.adapters import PROJECT
+from bench.measure.load import ForeignLoad
 
 GRACE_SECONDS = 5
 
@@ -28,12 +29,14 @@ def run_worker(
 ) -> dict[str, Any]:
     """Run one job and return the fields of its outcome; ``status`` is always among them.
 
+    With a result of the worker's own comes ``foreign_cpu_share``, see ``ForeignLoad``.
     The framework's own output goes to ``log``.  The worker ends when this process does: it
     holds the read end of a pipe that closes with it.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stderr = stack.enter_context(log.open("wb"))
+        load = ForeignLoad()
         worker = subprocess.Popen(
             [python, "-m", "bench.worker"],
             cwd=PROJECT,
@@ -59,7 +62,7 @@ def run_worker(
                 result = event
                 break
         if result is not None:
-            return result
+            return result | {"foreign_cpu_share": load.share(worker.pid)}
         if monotonic() >= deadline:
             return {"status": "timeout", "reason": f"no result within {timeout_seconds:g} s"}
         try:
@@ -78,8 +81,7 @@ def _environment(settings: Mapping[str, Any]) -> dict[str, str]:
         chosen["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     if settings["device"] == "cpu":
         chosen["CUDA_VISIBLE_DEVICES"] = ""
-    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
-    return kept | chosen
+    return {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | chosen
 
 
 def _lines(pipe: IO[bytes], deadline: float) -> Iterator[bytes]:
@@ -101,16 +103,16 @@ def _end_group(worker: subprocess.Popen[bytes]) -> None:
     """Terminate the worker's process group, kill what does not go, and reap the worker."""
     for pipe in (worker.stdin, worker.stdout):
         if pipe:
-            pipe.close()
-    for send in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(worker.pid, send)
-        except ProcessLookupError:
-            break
-        try:
+            with suppress(BrokenPipeError):  # of a job that was never read
+                pipe.close()
+    try:
+        with suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
             worker.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
+    finally:  # also where a second Ctrl-C ends the waiting
+        with suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
 
 

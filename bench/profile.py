@@ -16,6 +16,7 @@ from tasks.spec import Classify
 FOLDER = Path(__file__).parent / "profiles"
 TRAIN_IMAGES = 60_000
 TEST_IMAGES = 10_000
+MINUTES_OF_A_YEAR = 525_600
 
 
 class Profile(BaseModel):
@@ -25,7 +26,7 @@ class Profile(BaseModel):
     ``curve_images``: test images seen after every epoch (0: none); ``timeout_minutes`` of one cell.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     about: str
     tasks: Annotated[list[str], Field(min_length=1)]
@@ -33,7 +34,7 @@ class Profile(BaseModel):
     train_images: Annotated[int, Field(ge=1, le=TRAIN_IMAGES)] = TRAIN_IMAGES
     test_images: Annotated[int, Field(ge=1, le=TEST_IMAGES)] = TEST_IMAGES
     curve_images: Annotated[int, Field(ge=0, le=TEST_IMAGES)] = 1000
-    timeout_minutes: Annotated[float, Field(gt=0)]
+    timeout_minutes: Annotated[float, Field(gt=0, le=MINUTES_OF_A_YEAR)]
     task: dict[str, dict[str, Any]] = {}
 
     @model_validator(mode="after")
@@ -43,10 +44,7 @@ class Profile(BaseModel):
         for name in (*self.tasks, *self.task):
             if name not in TASKS:
                 raise ValueError(str(unknown("task", name, TASKS)))
-        for name in TASKS:
-            batch = self.build(name).batch
-            if batch > self.train_images:
-                raise ValueError(f"task.{name}: a batch of {batch} exceeds train_images {self.train_images}")
+            self.build(name)
         return self
 
     def build(self, name: str) -> Classify:

@@ -42,7 +42,7 @@ class Progress:
 
     def _count(self, record: Record) -> None:
         self.waiting.pop(record.cell.cell)
-        if record.status != "skipped":
+        if record.status == "ok":
             self.durations[_kind(record.cell)].append(record.seconds)
 
     def _head(self, cell: Cell) -> str:
@@ -81,7 +81,7 @@ class Progress:
     def _left(self, current: Cell | None = None, ahead: float = 0) -> str:
         """Time left, from finished cells of the same kind and task; nothing is said while one is unknown."""
         for cell in self.waiting.values():
-            if current is not None and cell.cell == current.cell:
+            if cell.skip or (current is not None and cell.cell == current.cell):
                 continue
             known = self.durations.get(_kind(cell))
             if not known:

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from pydantic import ValidationError
+
 from bench.adapters import PROJECT, Adapter
-from bench.errors import UserError
+from bench.errors import UserError, first_problem
 from bench.measure.gpu import GpuMemory
 from bench.process import run_worker
 from bench.progress import Progress
 from bench.records import Cell, Manifest, Record, load_manifest, load_records, save_manifest, save_record
 
 RUNS = PROJECT / "results" / "runs"
+REASON_LENGTH = 300
+_COLOURS = re.compile(r"\x1b\[[\d;]*m")
+_FOLDERS = re.compile(r"(?<![\w.~/])/(?:[^\s/'\":,]+/)+")
 
 
 @contextmanager
@@ -84,11 +92,8 @@ def point_latest(folder: Path) -> None:
 def name_now(profile: str, runs: Path) -> str:
     """A run's name: time (UTC) and profile, unique among the runs."""
     name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{profile}"
-    number = 1
-    while (runs / name).exists():
-        number += 1
-        name = f"{name.partition('.')[0]}.{number}"
-    return name
+    names = chain([name], (f"{name}.{number}" for number in count(2)))
+    return next(name for name in names if not (runs / name).exists())
 
 
 def git_state() -> dict[str, Any]:
@@ -165,12 +170,19 @@ def _run_cell(
                 on_epoch=on_epoch,
             )
         outcome.setdefault("curve", curve)
-        if gpu is not None and outcome["status"] == "ok" and cell.kind == "classify":
-            outcome["figures"]["device_used_bytes"] = gpu.peak_bytes
+        foreign = outcome.pop("foreign_cpu_share", None)
+        if outcome["status"] == "ok" and cell.kind == "classify":
+            outcome["metrics"].append({"metric": "foreign_cpu_share", "key": "machine", "value": foreign})
+            if gpu is not None:
+                outcome["figures"]["device_used_bytes"] = gpu.peak_bytes
     if certificate is not None:
         outcome["parity"] = certificate.parity
-    outcome["reason"] = _without_paths(outcome.get("reason", ""), adapters[cell.adapter])
-    return Record(cell=cell, started=started, seconds=monotonic() - start, **outcome)
+    outcome["reason"] = _publishable(outcome.get("reason", ""), adapters[cell.adapter])
+    frame: dict[str, Any] = {"cell": cell, "started": started, "seconds": monotonic() - start}
+    try:
+        return Record(**frame, **outcome)
+    except ValidationError as error:  # of what the adapter handed over
+        return Record(**frame, status="error", reason=f"malformed result: {first_problem(error)}")
 
 
 def _job(cell: Cell, settings: Mapping[str, Any], adapter: Adapter, data: Path) -> dict[str, Any]:
@@ -183,11 +195,15 @@ def _job(cell: Cell, settings: Mapping[str, Any], adapter: Adapter, data: Path) 
     }
 
 
-def _without_paths(reason: str, adapter: Adapter) -> str:
-    """Records are published: no folder of this machine stands in them."""
-    for path, word in ((PROJECT, "."), (adapter.folder.parent, "."), (Path.home(), "~")):
-        reason = reason.replace(str(path), word)
-    return reason
+def _publishable(reason: str, adapter: Adapter) -> str:
+    """One printable line of bounded length in which no folder of this machine stands."""
+    known = {str(PROJECT): ".", str(adapter.folder.parent): ".", os.path.expanduser("~"): "~"}
+    for folder, word in known.items():
+        if folder != "/":
+            reason = reason.replace(folder, word)
+    reason = _FOLDERS.sub("", _COLOURS.sub("", reason))
+    printable = "".join(sign if sign.isprintable() else " " for sign in reason)
+    return " ".join(printable.split())[:REASON_LENGTH]
 
 
 def copy_to_published(folder: Path, published: Path) -> Path:
@@ -202,7 +218,7 @@ def copy_to_published(folder: Path, published: Path) -> Path:
     target = published / str(manifest.machine["name"]) / manifest.run
     if target.exists():
         raise UserError(f"run {manifest.run} is published already: remove {target} first")
-    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("logs"))
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("logs", ".*.tmp"))
     return target
 
 

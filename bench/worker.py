@@ -11,10 +11,11 @@ import gc
 import importlib
 import json
 import os
+import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -49,7 +50,7 @@ def main() -> None:
     events = _take_stdout()
 
     def say(event: dict[str, Any]) -> None:
-        print(json.dumps(event), file=events, flush=True)
+        print(json.dumps(event, default=str), file=events, flush=True)
 
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -72,6 +73,8 @@ def _end_with_parent() -> None:
     # unbuffered: the main thread may not find stdin's lock held when it ends
     while os.read(0, 4096):
         pass
+    if os.getpgrp() == os.getpid():  # children end as well
+        os.killpg(0, signal.SIGKILL)
     os._exit(1)
 
 
@@ -89,10 +92,11 @@ def _status(error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    name = type(error).__name__
+    first = str(error).strip().partition("\n")[0]
     if isinstance(error, Unsupported | Wrong | Diverged):
-        return first
-    return f"{type(error).__name__}: {first}"
+        return first or name
+    return f"{name}: {first}" if first else name
 
 
 def run(job: dict[str, Any], say: Say) -> dict[str, Any]:
@@ -101,7 +105,8 @@ def run(job: dict[str, Any], say: Say) -> dict[str, Any]:
     settings = Settings(**job["settings"])
     read = configure(module, settings)
     task = TASKS[job["task"]](**job["task_values"])
-    report = {"settings": read, "versions": module.versions()}
+    versions = {name: str(version) for name, version in module.versions().items()}
+    report = {"settings": read, "versions": versions}
     build = module.BUILDERS[type(task)]
     if job["kind"] == "certify":
         return report | certify(module, build, task, settings)
@@ -137,8 +142,7 @@ def certify(
     for precision in dict.fromkeys(("float64", "float32", settings.precision)):
         now = replace(settings, precision=precision)
         configure(module, now)
-        for probe in certificate.probes(task):
-            deviations += list(certificate.compare(probe, build, now))
+        deviations += list(certificate.certify(build, task, now))
     parity, reason = certificate.verdict(deviations, settings.precision)
     return {
         "status": "wrong" if parity == "wrong" else "ok",
@@ -190,6 +194,7 @@ def classify(
             point["test_accuracy"] = _accuracy(
                 task, _checked(task, seen, curve_images), test[1][:curve_images]
             )
+        _check_weights(classifier.weights())
         curve.append(point)
         say({"event": "epoch", "epochs": task.epochs} | point)
 
@@ -232,6 +237,13 @@ def _checked(task: Classify, rates: Array, count: int) -> Array:
     if rates.min() < 0 or rates.max() > 1:
         raise Wrong(f"firing rates from {rates.min():.3g} to {rates.max():.3g}, outside 0 to 1")
     return rates
+
+
+def _check_weights(weights: Mapping[str, Array]) -> None:
+    # a membrane that is not a number never fires, so the rates of such a network look sound
+    for name, value in weights.items():
+        if not np.isfinite(value).all():
+            raise Diverged(f"weights {name} are no longer finite")
 
 
 def _loss(task: Classify, rates: Array, labels: np.ndarray) -> float:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,7 @@ from numpy.typing import NDArray
 
 from tasks import images
 from tasks.images import encode, load_mnist
-
-
-def idx(array: NDArray[np.uint8]) -> bytes:
-    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
+from tests.harness import idx
 
 
 def tiny_mnist() -> dict[str, NDArray[np.uint8]]:

@@ -275,6 +275,30 @@ def test_reduced_precision_is_ranked_apart(tmp_path: Path) -> None:
     ]
 
 
+def busy(of: Cell, *shares: float) -> Record:
+    metrics = [Metric(metric="foreign_cpu_share", key="machine", value=share) for share in shares]
+    return done(of, epoch_seconds=1.0).model_copy(update={"metrics": metrics})
+
+
+def test_rows_measured_on_a_busy_machine_are_named(tmp_path: Path) -> None:
+    records = [
+        busy(cell("a", seed=0), 0.01),
+        busy(cell("a", seed=1), 0.372),
+        busy(cell("b"), 0.05),
+        busy(cell("c", variant="fast"), 0.06),
+        busy(cell("d")),
+        busy(cell("a", "fc_lif"), 0.0),
+    ]
+    page, text = report(tmp_path, records)
+    line = (
+        "Measured while other processes used the CPU, so that the times are too long: "
+        "a default (37%), c fast (6%)."
+    )
+    assert Elements(page).text.count(line) == text.count(f"\n\n**{line}**\n\n") == 1
+    assert text.index("## csnn") < text.index(line) < text.index("## fc_lif")
+    assert page.count('class="warning"') == 1
+
+
 @pytest.mark.parametrize(
     ("parity", "figures", "obstacle"),
     [

@@ -9,14 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from adapters.protocol import Settings
+from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
 from adapters.torch_family.network import from_cells
-from adapters.torch_family.settings import configure
-from adapters.torch_family.settings import versions as family_versions
 from adapters.torch_family.surrogate import fire
 from tasks.spec import Classify, Neuron
-
-__all__ = ["BUILDERS", "configure", "versions"]
 
 
 class Leaky(snntorch.Leaky):
@@ -60,9 +57,6 @@ def classifier(task: Classify, settings: Settings) -> TorchClassifier:
     return TorchClassifier(task, settings, network)
 
 
-def versions() -> dict[str, str]:
-    """Packages in use."""
-    return family_versions("snntorch")
-
-
+configure = family.configure
+versions = partial(family.versions, "snntorch")
 BUILDERS = {Classify: classifier}

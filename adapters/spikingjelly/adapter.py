@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import torch
@@ -114,9 +115,5 @@ def configure(settings: Settings) -> dict[str, object]:
     return read
 
 
-def versions() -> dict[str, str]:
-    """Packages in use."""
-    return family.versions("spikingjelly")
-
-
+versions = partial(family.versions, "spikingjelly")
 BUILDERS = {Classify: classifier}

@@ -19,6 +19,8 @@ from bench.report.ranking import PENDING, Section, sections
 from bench.report.tables import Table
 from bench.report.text import ABSENT, markdown
 
+QUIET = 0.05  # the largest share of the CPU that others may use without a warning
+
 
 @dataclass(frozen=True, slots=True)
 class _Task:
@@ -26,6 +28,7 @@ class _Task:
 
     section: Section
     table: Table
+    warning: str
     plots: list[Plot]
     remarks: list[str]
 
@@ -160,4 +163,17 @@ def _task(section: Section, look: Styles) -> _Task:
     ]
     if made and left_out:
         remarks.append(f"Not in the plots: {', '.join(left_out)}.")
-    return _Task(section, tables.comparison(section), made, remarks)
+    return _Task(section, tables.comparison(section), _warning(section), made, remarks)
+
+
+def _warning(section: Section) -> str:
+    """Which rows were measured on a busy machine; empty if none was."""
+    busy = []
+    for row in section.rows:
+        metrics = (metric for record in row.records for metric in record.metrics)
+        share = max((m.value for m in metrics if m.metric == "foreign_cpu_share"), default=0)
+        if share > QUIET:
+            busy.append(f"{row.adapter} {row.variant} ({share:.0%})")
+    if not busy:
+        return ""
+    return f"Measured while other processes used the CPU, so that the times are too long: {', '.join(busy)}."

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from adapters.numpy_family.classifier import NumpyClassifier, Weights, configure, versions
+from tasks.spec import Classify
+
+__all__ = ["BUILDERS", "configure", "versions"]
+
+
+class Diverged(NumpyClassifier):
+    def update(self, gradients: Weights) -> None:
+        if self.settings.seed:  # a certificate's seed is 0
+            gradients = {name: gradient * float("nan") for name, gradient in gradients.items()}
+        super().update(gradients)
+
+
+BUILDERS = {Classify: Diverged}

@@ -1,0 +1,1 @@
+"""What the fake adapters share: an honest classifier in NumPy, made to be spoilt in one place."""

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tasks.classify import TASKS, code_table, csnn, decode, epoch_order, fc_lif, initial_weights
+from tasks.spec import BatchNorm, Conv, Linear, MaxPool, output_shape
+
+
+def test_decode_takes_the_nearest_code_and_the_lowest_class_of_a_tie() -> None:
+    task = fc_lif()
+    rates = np.zeros((4, 10))
+    rates[0, 7] = 0.3
+    rates[1, [4, 8]] = 0.5
+    rates[2, [2, 5]] = 0.6, 0.7
+    assert decode(task, rates).tolist() == [7, 4, 5, 0]
+    assert decode(task, rates.astype(np.float32)).tolist() == [7, 4, 5, 0]
+
+
+def test_every_class_decodes_to_itself() -> None:
+    task = fc_lif()
+    assert decode(task, code_table(task)).tolist() == list(range(10))
+
+
+def test_initial_weights_have_the_layouts_of_the_layers() -> None:
+    weights = initial_weights(csnn(channels=3, hidden=5), seed=1)
+    statistics = ("weight", "bias", "running_mean", "running_var")
+    assert {name: value.shape for name, value in weights.items()} == {
+        "0.weight": (3, 1, 3, 3),
+        **{f"1.{name}": (3,) for name in statistics},
+        "4.weight": (3, 3, 3, 3),
+        **{f"5.{name}": (3,) for name in statistics},
+        "9.weight": (5, 3 * 7 * 7),
+        "11.weight": (10, 5),
+    }
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_initial_weights_are_uniform_within_their_bound(name: str) -> None:
+    task = TASKS[name]()
+    weights = initial_weights(task, seed=1)
+    for index, layer in enumerate(task.layers):
+        if isinstance(layer, Conv | Linear):
+            drawn = weights[f"{index}.weight"]
+            bound = 1 / np.sqrt(drawn[0].size)
+            assert 0.98 * bound < np.abs(drawn).max() <= bound * (1 + 2**-23)
+            assert np.abs(drawn.mean()) < 0.1 * bound
+            assert drawn.std() == pytest.approx(bound / np.sqrt(3), rel=0.05)
+            np.testing.assert_array_equal(drawn, drawn.astype(np.float32))
+        elif isinstance(layer, BatchNorm):
+            for part, value in (("weight", 1), ("bias", 0), ("running_mean", 0), ("running_var", 1)):
+                assert (weights[f"{index}.{part}"] == value).all()
+
+
+def test_initial_weights_depend_on_the_seed_alone() -> None:
+    task = csnn(channels=3, hidden=5)
+    first, again, other = (initial_weights(task, seed) for seed in (1, 1, 2))
+    assert first.keys() == again.keys() == other.keys()
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, again[name])
+    assert not (first["0.weight"] == other["0.weight"]).any()
+
+
+def test_an_epoch_sees_each_image_once_and_drops_the_last_partial_batch() -> None:
+    order = epoch_order(images=23, batch=5, seed=1, epoch=0)
+    assert order.shape == (4, 5)
+    assert len(set(order.ravel())) == 20
+    assert set(order.ravel()) <= set(range(23))
+    whole = epoch_order(images=20, batch=5, seed=1, epoch=0)
+    assert sorted(whole.ravel()) == list(range(20))
+    assert epoch_order(images=5, batch=5, seed=1, epoch=0).shape == (1, 5)
+    with pytest.raises(ValueError, match="4 training images make no batch of 5"):
+        epoch_order(images=4, batch=5, seed=1, epoch=0)
+
+
+def test_the_order_differs_by_epoch_and_seed_and_is_repeatable() -> None:
+    orders = {
+        (seed, epoch): epoch_order(images=100, batch=10, seed=seed, epoch=epoch).tobytes()
+        for seed in (1, 2)
+        for epoch in (0, 1, 2)
+    }
+    assert len(set(orders.values())) == 6
+    for (seed, epoch), order in orders.items():
+        assert epoch_order(images=100, batch=10, seed=seed, epoch=epoch).tobytes() == order
+
+
+@pytest.mark.parametrize("field", ["steps", "batch", "epochs"])
+@pytest.mark.parametrize("name", TASKS)
+def test_counts_below_one_are_refused(name: str, field: str) -> None:
+    with pytest.raises(ValueError, match=f"{field} must be at least 1, got 0"):
+        TASKS[name](**{field: 0})
+    with pytest.raises(ValueError, match="lr must be positive"):
+        replace(TASKS[name](), lr=0)
+
+
+def test_an_odd_row_is_lost_in_pooling() -> None:
+    assert output_shape(MaxPool(), (3, 7, 6)) == (3, 3, 3)

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import cli, session
+from bench.measure import machine
+from tests.conftest import Command
+from tests.harness import FAKES, PROFILE, write_profile
+
+
+def refuse(command: Command, words: list[object], *parts: str) -> None:
+    """One line that names the thing and the way out, exit code 2, and nothing begun."""
+    said = command(*words)
+    assert said.code == 2
+    assert said.out == ""
+    assert said.err.startswith("spikebench: ")
+    assert said.err.count("\n") == 1
+    for part in parts:
+        assert part in said.err
+    assert not list(session.RUNS.glob("2*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--only", "adapter=wromg"], ["unknown adapter 'wromg'", "did you mean 'wrong'?", "choose from"]),
+        (["--only", "task=fc_lift"], ["unknown task 'fc_lift'", "did you mean 'fc_lif'?"]),
+        (["--only", "adapter=ok variant=plane"], ["unknown variant 'plane'", "did you mean 'plain'?"]),
+        (["--only", "adaptor=ok"], ["unknown key in --only 'adaptor'", "did you mean 'adapter'?"]),
+        (["--only", "ok"], ["unknown key in --only 'ok'", "choose from adapter, task, variant"]),
+        (["--only", "adapter=ok,"], ["--only adapter=ok,", "write adapter=NAME or adapter=NAME,NAME"]),
+        (["--only", "adapter"], ["write adapter=NAME"]),
+        (["--profile", "quik"], ["unknown profile 'quik'", "did you mean 'quick'?"]),
+        (["--profile", "none.toml"], ["no profile file none.toml", "quick"]),
+        (["--device", "gpu"], ["unknown device 'gpu'", "choose from cpu, cuda"]),
+        (["--precision", "float"], ["unknown precision 'float'", "choose from amp, float32, float64"]),
+        (["--env", "mine"], ["unknown env 'mine'", "choose from current, locked"]),
+        (["--threads", "0"], ["--threads must be at least 1, got 0"]),
+        (["--threads", "two"], ["--threads", "integer", "see spikebench --help"]),
+        (["--thread", "2"], ["--thread", "see spikebench --help"]),
+        (["--profile"], ["--profile", "see spikebench --help"]),
+        (["--adapters", "nowhere"], ["--adapters nowhere", "no such folder"]),
+        (["--data", "nowhere"], ["--data nowhere", "missing"]),
+    ],
+)
+def test_a_word_that_is_no_word_of_it(command: Command, words: list[str], parts: list[str]) -> None:
+    refuse(command, ["run", "--adapters", FAKES, *words], *parts)
+
+
+def test_an_unknown_command(command: Command) -> None:
+    refuse(command, ["runn"], "runn", "see spikebench --help")
+
+
+def test_cuda_without_a_gpu(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "gpu_state", lambda: None)
+    refuse(command, ["run", "--device", "cuda"], "--device cuda", "no NVIDIA GPU", "use --device cpu")
+
+
+def task(**values: Any) -> dict[str, Any]:
+    return {"task": {"fc_lif": {**PROFILE["task"]["fc_lif"], **values}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        (task(steps=0), ["task.fc_lif: steps must be at least 1, got 0"]),
+        (task(batch=0), ["task.fc_lif: batch must be at least 1, got 0"]),
+        (task(epochs=-1), ["task.fc_lif: epochs must be at least 1, got -1"]),
+        (task(steps="8"), ["task.fc_lif.steps must be int, got '8'"]),
+        (task(epochs=1.5), ["task.fc_lif.epochs must be int, got 1.5"]),
+        (task(batch=True), ["task.fc_lif.batch must be int, got True"]),
+        (task(step=8), ["task.fc_lif: unknown value 'step'", "did you mean 'steps'?"]),
+        (task(batch=25), ["fc_lif", "a batch of 25 exceeds train_images 24"]),
+        ({"task": {"fc_lift": {}}}, ["unknown task 'fc_lift'", "did you mean 'fc_lif'?"]),
+        ({"tasks": ["fc_lift"]}, ["unknown task 'fc_lift'", "did you mean 'fc_lif'?"]),
+        ({"tasks": []}, ["tasks"]),
+        ({"seeds": []}, ["seeds"]),
+        ({"seeds": [-1]}, ["seeds.0"]),
+        ({"seeds": ["1"]}, ["seeds.0", "integer"]),
+        ({"train_images": 0}, ["train_images"]),
+        ({"train_images": "24"}, ["train_images", "integer"]),
+        ({"test_images": 10_001}, ["test_images", "10000"]),
+        ({"curve_images": 21}, ["curve_images 21 exceed test_images 20"]),
+        ({"timeout_minutes": 0}, ["timeout_minutes", "greater than 0"]),
+        ({"timeout_minutes": 1e99}, ["timeout_minutes", "less than or equal"]),
+        ({"train_image": 8}, ["train_image"]),
+    ],
+)
+def test_a_profile_out_of_range(
+    command: Command, tmp_path: Path, changes: dict[str, Any], parts: list[str]
+) -> None:
+    path = write_profile(tmp_path / "mine.toml", **changes)
+    words = ["run", "--adapters", FAKES, "--only", "adapter=ok", "--profile", path]
+    refuse(command, words, "mine.toml" if "batch of" not in parts[-1] else "", *parts)
+
+
+@pytest.mark.parametrize("content", [b"tasks = [", b"\xff"])
+def test_a_profile_that_is_no_toml(command: Command, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(content)
+    refuse(command, ["run", "--profile", path], "mine.toml is not valid TOML")
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        (b"families = [", ["is not valid TOML"]),
+        (b"\xff", ["is not valid TOML"]),
+        (b"about = 'x'", ["families", "Field required"]),
+        (b'default = "other"', ["default = 'other' is none of its variants ['plain']"]),
+        (b'uses = ["nothing"]', ["uses names no folder 'nothing'"]),
+        (b'device = "cpu"', ["device", "not permitted"]),
+    ],
+)
+def test_an_adapter_toml_that_says_nothing_of_use(
+    command: Command, tmp_path: Path, content: bytes, parts: list[str]
+) -> None:
+    path = tmp_path / "mine" / "adapter.toml"
+    path.parent.mkdir()
+    key = content.partition(b" = ")[0]
+    lines = (FAKES / "ok" / "adapter.toml").read_bytes().splitlines()
+    if key in (b"default", b"uses", b"device"):
+        content = b"\n".join([content, *(line for line in lines if not line.startswith(key + b" "))])
+    path.write_bytes(content)
+    words = ["run", "--adapters", tmp_path, "--only", "adapter=mine", "--profile", "smoke"]
+    refuse(command, words, "mine/adapter.toml", *parts)
+
+
+def test_two_adapters_of_one_name(command: Command, tmp_path: Path) -> None:
+    shutil.copytree(FAKES / "ok", tmp_path / "torch")
+    refuse(command, ["run", "--adapters", tmp_path], "two adapters are called 'torch'", "rename")
+
+
+def test_an_image_file_that_is_not_mnist(command: Command, tmp_path: Path, mnist: Path) -> None:
+    folder = tmp_path / "images"
+    shutil.copytree(mnist, folder)
+    with (folder / "t10k-labels-idx1-ubyte").open("ab") as file:
+        file.write(b"\0")
+    words = ["run", "--adapters", FAKES, "--only", "adapter=ok", "--profile", "smoke", "--data", folder]
+    refuse(command, words, str(folder / "t10k-labels-idx1-ubyte"), "MD5", "mend that folder")
+
+
+@pytest.mark.parametrize("place", ["runs", "results"])
+def test_a_runs_folder_that_cannot_be_written(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / place).touch()
+    runs = tmp_path / "runs" if place == "runs" else tmp_path / "results" / "runs"
+    monkeypatch.setattr(session, "RUNS", runs)
+    words = ["run", "--adapters", FAKES, "--only", "adapter=ok", "--profile", "smoke"]
+    refuse(command, words, f"{runs} cannot be written", "make it writable")
+
+
+@pytest.mark.parametrize("name", ["report", "publish"])
+def test_a_run_that_is_not_there(command: Command, name: str) -> None:
+    refuse(command, [name], "there is no run latest", "make bench")
+    refuse(command, [name, "yesterday"], "there is no run yesterday", "make bench")
+
+
+def test_publishing_is_for_finished_runs(
+    command: Command, tmp_path: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "PUBLISHED", tmp_path / "published")
+    profile = write_profile(tmp_path / "tiny.toml")
+    words = ["--adapters", FAKES, "--only", "adapter=ok", "--profile", profile, "--data", mnist]
+    assert command("run", *words).code == 0
+    (run,) = session.RUNS.glob("2*")
+    records = sorted((run / "cells").iterdir())
+    (run / "cells" / ".left.json.1.tmp").write_text("{")
+
+    kept = records[0].read_bytes()
+    records[0].unlink()
+    said = command("publish")
+    assert (said.code, said.err) == (
+        2,
+        f"spikebench: run {run.name} is not finished: go on with it before you publish it\n",
+    )
+    records[0].write_bytes(kept)
+    assert command("publish").code == 0
+    (published,) = (tmp_path / "published").glob(f"*/{run.name}")
+    assert sorted(path.name for path in (published / "cells").iterdir()) == [p.name for p in records]
+    assert (published / "report" / "index.html").exists()
+    assert not (published / "logs").exists()
+    assert "published already" in command("publish").err
+
+
+def test_the_list_names_what_can_be_asked_for(command: Command) -> None:
+    said = command("list", "--adapters", FAKES)
+    assert said.code == 0
+    for line in (
+        "adapter  noisy: Prints wherever it can",
+        "  variant  plain (default): as it is",
+        "profile  quick",
+    ):
+        assert line in said.out.splitlines()
+    assert "task     fc_lif: Flatten - Linear 10 - LIF(tau 2)" in said.out.splitlines()

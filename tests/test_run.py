@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import re
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bench.adapters import PROJECT
+from bench.records import COLUMNS, load_manifest, load_records
+from tests.harness import (
+    PATIENCE_SECONDS,
+    Bench,
+    contents,
+    is_gone,
+    table,
+    wait_until,
+    write_profile,
+)
+
+NAMES = ("ok", "wrong", "crash", "error", "out_of_memory", "skip", "diverged", "misread", "noisy")
+FIGURES = COLUMNS[COLUMNS.index("test_accuracy") : COLUMNS.index("train_images")]
+
+
+@dataclass(frozen=True)
+class Finished:
+    folder: Path
+    code: int
+    out: str
+    err: str
+
+    def row(self, adapter: str) -> dict[str, str]:
+        (row,) = (row for row in table(self.folder / "results.csv") if row["adapter"] == adapter)
+        return row
+
+    def log(self, adapter: str) -> Path:
+        return self.folder / "logs" / f"{self.row(adapter)['cell']}.log"
+
+
+@pytest.fixture(scope="module")
+def every_ending(tmp_path_factory: pytest.TempPathFactory, mnist: Path) -> Finished:
+    """One run in which cells end in every way but a timeout."""
+    with Bench(tmp_path_factory.mktemp("endings"), mnist) as bench:
+        profile = write_profile(bench.root / "tiny.toml")
+        done = bench.run("run", "--profile", profile, "--only", f"adapter={','.join(NAMES)}")
+        return Finished(bench.folder(), done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("adapter", "status", "reason"),
+    [
+        ("ok", "ok", ""),
+        ("noisy", "ok", ""),
+        ("wrong", "wrong", "certificate: spike.*"),
+        ("misread", "wrong", "certificate: setting threads: asked for 1, reads back as 2"),
+        ("skip", "skipped", "certificate: fc_lif needs a leap year"),
+        ("crash", "crashed", "ended by SIGSEGV"),
+        ("out_of_memory", "out_of_memory", "MemoryError"),
+        ("diverged", "diverged", r"weights? \S+ .*finite"),
+        (
+            "error",
+            "error",
+            r"RuntimeError: \[red\]no\[/\] kernel \| in \S*error/adapter\.py or 'some where/lib\.so'",
+        ),
+    ],
+)
+def test_how_a_cell_ended_is_a_row_with_a_reason(
+    every_ending: Finished, adapter: str, status: str, reason: str
+) -> None:
+    row = every_ending.row(adapter)
+    assert row["status"] == status
+    assert re.fullmatch(reason, row["reason"])
+
+
+def test_only_what_ended_well_has_figures(every_ending: Finished) -> None:
+    for name in NAMES:
+        row = every_ending.row(name)
+        measured = {column for column in FIGURES if row[column]}
+        if row["status"] != "ok":
+            assert not measured
+            continue
+        assert row["parity"] == "exact"
+        never = {"rmse", "sim_speed", "device_allocated_bytes", "device_used_bytes", "energy_joules"}
+        assert set(FIGURES) - measured == never | {"best_test_accuracy", "synops_per_image"}
+        assert 0 <= float(row["test_accuracy"]) <= 1
+        assert float(row["epoch_seconds"]) > 0
+
+
+def test_without_a_certificate_a_cell_is_not_run(every_ending: Finished) -> None:
+    assert every_ending.row("wrong")["parity"] == "wrong"
+    for name in ("wrong", "misread", "skip"):
+        assert not every_ending.log(name).exists()
+    assert every_ending.log("crash").exists()
+
+
+def test_what_a_framework_prints_goes_to_the_log(every_ending: Finished) -> None:
+    log = every_ending.log("noisy").read_bytes()
+    for noise in (b"imported\n", b"no line's end" * 10_000, b"\xff{not json\n" * 10_000, b"careful\n"):
+        assert noise in log
+    assert "not json" not in every_ending.out
+
+
+def test_a_failed_run_says_so(every_ending: Finished) -> None:
+    assert every_ending.code == 1
+    assert every_ending.err == ""
+    lines = every_ending.out.splitlines()
+    said = "1 crashed, 1 diverged, 1 error, 2 ok, 1 out_of_memory, 1 skipped, 2 wrong"
+    assert f"Run {every_ending.folder.name} is complete: {said}." in lines
+    (line,) = (line for line in lines if "fc_lif error plain seed 1" in line)
+    assert "  error  RuntimeError: [red]no[/] kernel | in " in line
+    assert "\x1b" not in every_ending.out
+
+
+def test_every_cell_is_in_the_reports(every_ending: Finished) -> None:
+    report = (every_ending.folder / "report" / "report.md").read_text()
+    page = (every_ending.folder / "report" / "index.html").read_text()
+    for name in NAMES:
+        assert f"| {name} |" in report
+        assert name in page
+
+
+def test_no_record_holds_a_path_of_this_machine(every_ending: Finished) -> None:
+    files = [p for p in every_ending.folder.rglob("*") if p.is_file() and p.parent.name != "logs"]
+    assert len(files) > 2 * len(NAMES)
+    for path in files:
+        content = path.read_bytes()
+        for folder in (PROJECT, every_ending.folder.parent, Path.home()):
+            assert str(folder).encode() not in content, path
+    for path in (every_ending.folder / "cells").iterdir():
+        assert not re.search(r"(?<![\w.])/\w", path.read_text()), path
+
+
+def test_records_and_tables_agree(every_ending: Finished) -> None:
+    manifest, records = load_manifest(every_ending.folder), load_records(every_ending.folder)
+    assert [record.cell for record in records] == manifest.cells
+    assert len(records) == 2 * len(NAMES)
+    curves = table(every_ending.folder / "curves.csv")
+    cell = every_ending.row("ok")["cell"]
+    assert [point["epoch"] for point in curves if point["cell"] == cell] == ["1", "2"]
+
+
+def test_each_timed_cell_tells_how_busy_the_machine_was(every_ending: Finished) -> None:
+    shares = {
+        row["cell"]: float(row["value"])
+        for row in table(every_ending.folder / "metrics.csv")
+        if (row["metric"], row["key"]) == ("foreign_cpu_share", "machine")
+    }
+    assert shares.keys() == {every_ending.row(name)["cell"] for name in ("ok", "noisy")}
+    assert all(0 <= share <= 1 for share in shares.values())
+
+
+def test_a_hanging_cell_ends_with_all_its_processes(bench: Bench) -> None:
+    profile = write_profile(bench.root / "tiny.toml", seeds=[2], timeout_minutes=4 / 60)
+    done = bench.run("run", "--profile", profile, "--only", "adapter=hang")
+    (row,) = table(bench.folder() / "results.csv")
+    assert (row["status"], row["reason"]) == ("timeout", "no result within 4 s")
+    assert done.returncode == 1
+    assert all(is_gone(pid) for pid in bench.hanging())
+
+
+def started(bench: Bench, *words: str) -> list[str | Path]:
+    """A run whose last round hangs until the gate is open."""
+    profile = write_profile(bench.root / "tiny.toml", seeds=[1, 2])
+    return ["run", "--profile", profile, "--only", "adapter=ok,hang", *words]
+
+
+def assert_all_is_done(bench: Bench) -> None:
+    rows = table(bench.folder() / "results.csv")
+    assert sorted((row["adapter"], row["seed"], row["status"]) for row in rows) == [
+        ("hang", "1", "ok"),
+        ("hang", "2", "ok"),
+        ("ok", "1", "ok"),
+        ("ok", "2", "ok"),
+    ]
+
+
+def test_after_kill_9_the_same_command_goes_on(bench: Bench) -> None:
+    words = started(bench)
+    process = bench.start(*words)
+    pids = bench.hanging()
+    process.kill()
+    process.communicate(timeout=PATIENCE_SECONDS)
+    wait_until(lambda: all(is_gone(pid) for pid in pids))
+    cells = bench.folder() / "cells"
+    before = contents(cells)
+    assert len(before) >= 4
+    next_cell = next(
+        cell for cell in load_manifest(bench.folder()).cells if f"{cell.cell}.json" not in before
+    )
+    half = cells / f".{next_cell.cell}.json.1.tmp"
+    half.write_text('{"cell": {')
+
+    bench.open_gate()
+    done = bench.run(*words)
+    assert done.returncode == 0, done.stderr
+    count = len(before)
+    assert f"Going on with run {bench.folder().name}: {count} of 6 cells are done." in done.stdout
+    after = contents(cells)
+    assert {name: after[name] for name in before} == before
+    assert len(after) == 6 + 1
+    assert_all_is_done(bench)
+
+
+@pytest.mark.parametrize(
+    ("number", "more", "hint"),
+    [
+        (signal.SIGINT, (), "the same command goes on from there"),
+        (signal.SIGTERM, ("--fresh",), "the same command without FRESH=1 (--fresh) goes on from there"),
+    ],
+)
+def test_an_interrupted_run_keeps_what_it_has(
+    bench: Bench, number: signal.Signals, more: tuple[str, ...], hint: str
+) -> None:
+    process = bench.start(*started(bench, *more))
+    pids = bench.hanging()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130
+    assert all(is_gone(pid) for pid in pids)
+    kept = load_records(bench.folder())
+    assert len(kept) >= 4
+    assert all(record.status == "ok" for record in kept)
+    assert out.splitlines()[-1] == f"Interrupted: {len(kept)} of 6 cells are kept; {hint}."
+    assert err == ""
+
+
+def test_a_second_run_at_once_is_refused(bench: Bench) -> None:
+    words = started(bench)
+    first = bench.start(*words)
+    bench.hanging()
+    second = bench.run(*words)
+    assert second.returncode == 2
+    assert second.stdout == ""
+    assert second.stderr.count("\n") == 1
+    assert "another run is under way" in second.stderr
+    bench.open_gate()
+    _, err = first.communicate(timeout=PATIENCE_SECONDS)
+    assert (first.returncode, err) == (0, "")
+    assert_all_is_done(bench)
+
+
+def test_a_run_under_nohup_outlives_its_terminal(bench: Bench) -> None:
+    profile = write_profile(bench.root / "tiny.toml", seeds=[2])
+    ignore = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = bench.start("run", "--profile", profile, "--only", "adapter=hang")
+    finally:
+        signal.signal(signal.SIGHUP, ignore)
+    bench.hanging()
+    process.send_signal(signal.SIGHUP)
+    bench.open_gate()
+    process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0
+
+
+def test_a_finished_run_is_complete_until_a_fresh_one_is_asked_for(bench: Bench) -> None:
+    profile = str(write_profile(bench.root / "tiny.toml"))
+    words = ["run", "--profile", profile, "--only", "adapter=ok"]
+    assert bench.run(*words).returncode == 0
+    folder = bench.folder()
+    before = contents(folder / "cells"), contents(folder / "logs")
+    again = bench.run(*words)
+    assert again.returncode == 0
+    assert f"Run {folder.name} is complete already (FRESH=1 starts a new one): 1 ok." in again.stdout
+    assert bench.folder() == folder
+    assert (contents(folder / "cells"), contents(folder / "logs")) == before
+
+    assert bench.run(*words, "--fresh").returncode == 0
+    assert len(bench.folders()) == 2
+    assert (contents(folder / "cells"), contents(folder / "logs")) == before
+    assert (bench.runs / "latest").resolve() == bench.folders()[-1]

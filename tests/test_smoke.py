@@ -1,0 +1,22 @@
+"""The real adapters in their environments, on the real MNIST."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.adapters import discover
+from tests.harness import Bench, table
+
+
+def test_every_adapter_does_the_core_tasks(tmp_path: Path) -> None:
+    with Bench(tmp_path, mnist=None) as bench:
+        done = bench.run("run", "--profile", "smoke", seconds=3600)
+    rows = table(bench.folder() / "results.csv")
+    assert {(row["adapter"], row["task"]) for row in rows} == {
+        (adapter, task) for adapter in discover(None) for task in ("fc_lif", "csnn")
+    }
+    for row in rows:
+        assert (row["status"], row["reason"]) == ("ok", "")
+        assert row["parity"] in ("exact", "within")
+    assert done.returncode == 0, done.stderr
+    assert (bench.folder() / "report" / "index.html").exists()
