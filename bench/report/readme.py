@@ -1,0 +1,61 @@
+"""The tables of README.md, made from published runs so that no figure in it is typed by hand.
+
+python -m bench.report.readme      rewrites the blocks between "results:" and "end of results"
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from statistics import median
+
+from bench.adapters import PROJECT
+from bench.records import load_manifest, load_records
+from bench.report.ranking import Row, sections
+from bench.report.text import ABSENT, megabytes, percent, significant, whole
+
+README = PROJECT / "README.md"
+_BLOCK = re.compile(r"(<!-- results: (?P<run>\S+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+_COLUMNS = (
+    ("test accuracy (%)", "test_accuracy", percent),
+    ("s/epoch", "epoch_seconds", significant),
+    ("images/s", "images_per_second", whole),
+    ("host peak (MB)", "host_peak_bytes", megabytes),
+)
+
+
+def table(folder: Path) -> str:
+    """Every row of a published run in Markdown, with device, date, settings and number of seeds."""
+    manifest = load_manifest(folder)
+    lines = []
+    for section in sections(manifest, load_records(folder)):
+        cell = section.cell
+        lines += [
+            f"**{section.title}**, {cell.network}: {cell.train_images:,} training images, T={cell.steps}, "
+            f"batch {cell.batch}, {cell.epochs} epochs; {cell.device}, {cell.precision}, "
+            f"{manifest.machine['cpu']}, {manifest.settings['threads']} threads, {manifest.created[:10]}.",
+            "",
+            "| adapter | variant | " + " | ".join(title for title, _, _ in _COLUMNS) + " | parity | seeds |",
+            "| --- | --- |" + " ---: |" * len(_COLUMNS) + " --- | ---: |",
+            *(_line(row) for row in section.rows),
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _line(row: Row) -> str:
+    figures = []
+    for _, name, spell in _COLUMNS:
+        values = row.values(name)
+        figures.append(spell(median(values)) if values else ABSENT)
+    parity = row.parity or row.status
+    return f"| {row.adapter} | {row.variant} | {' | '.join(figures)} | {parity} | {row.seeds} |"
+
+
+def renewed(text: str) -> str:
+    """The README's text with every block made again from the run that it names."""
+    return _BLOCK.sub(lambda found: f"{found[1]}{table(PROJECT / found['run'])}{found[3]}", text)
+
+
+if __name__ == "__main__":
+    README.write_text(renewed(README.read_text(encoding="utf-8")), encoding="utf-8")
