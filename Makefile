@@ -14,7 +14,7 @@ RUN_OPTIONS = $(foreach name,PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAP
 COMPILE = $(UV) pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	--python-version 3.11 --python-platform x86_64-unknown-linux-gnu
 
-.PHONY: help bench test lint lock report publish clean
+.PHONY: help bench parity test conform adapter lint lock report publish clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -22,6 +22,17 @@ help:  ## this list
 
 bench: .venv/ready  ## prepare everything and run; options: PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS FRESH=1
 	@$(SPIKEBENCH) run $(RUN_OPTIONS)
+
+PARITY_OPTIONS = $(foreach name,ONLY DEVICE PRECISION THREADS ENV ADAPTERS,$(call option,$(name))) $(if $(FRESH),--fresh)
+
+parity: .venv/ready  ## certify every variant of every adapter; options: ONLY DEVICE PRECISION THREADS ENV ADAPTERS FRESH=1
+	@$(SPIKEBENCH) parity $(PARITY_OPTIONS)
+
+conform: .venv/ready  ## the conformance suite; options: ADAPTER=... ADAPTERS=...
+	@.venv/bin/python -m pytest tests/conformance $(call option,ADAPTER) $(call option,ADAPTERS)
+
+adapter: .venv/ready  ## a folder for a new adapter; NAME=... ADAPTERS=...
+	@$(SPIKEBENCH) new-adapter '$(NAME)' $(call option,ADAPTERS)
 
 test: .venv/ready  ## every test, conformance of every adapter included
 	@$(SPIKEBENCH) setup $(call option,DATA)

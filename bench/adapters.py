@@ -21,7 +21,8 @@ class Adapter(BaseModel):
 
     ``families``: the workloads it builds; ``devices`` it runs on; ``learning``: how its weights come
     about; ``uses``: sibling folders whose code it imports; ``variants``: name -> one line about it;
-    ``default``: the variant that is run when none is asked for.
+    ``default``: the variant that is run when none is asked for; ``deviations``: conformance checks that
+    fail for a known reason, as ``check`` or ``variant/check`` -> reason.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,6 +36,7 @@ class Adapter(BaseModel):
     uses: list[str] = []
     default: str
     variants: dict[str, str]
+    deviations: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _default_is_a_variant(self) -> Adapter:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -17,8 +18,12 @@ from bench import adapters as adapter_files
 from bench import plan, session
 from bench.adapters import PROJECT, Adapter
 from bench.errors import UserError, unknown
+from bench.measure import machine as machines
 from bench.progress import Progress
-from bench.records import Manifest, Record, load_records, write_tables
+from bench.records import Cell, Manifest, Record, load_records, write_tables
+
+if TYPE_CHECKING:
+    from bench.profile import Profile
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 PUBLISHED = PROJECT / "results" / "published"
@@ -28,6 +33,11 @@ DataOption = Annotated[Path | None, typer.Option("--data", help="A folder that h
 EnvOption = Annotated[
     str, typer.Option("--env", help="locked: one environment per adapter; current: the interpreter at hand.")
 ]
+OnlyOption = Annotated[str, typer.Option(help='For example "adapter=torch,snntorch task=csnn variant=step".')]
+DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
+PrecisionOption = Annotated[str, typer.Option(help="float32, amp or float64.")]
+ThreadsOption = Annotated[int | None, typer.Option(help="CPU threads; else every core that may be used.")]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Start a new run, whatever there is.")]
 RunArgument = Annotated[str | None, typer.Argument(help="A run's name or folder; else the latest.")]
 
 console = Console(emoji=False)
@@ -41,70 +51,131 @@ def say(line: str) -> None:
 @app.command()
 def run(
     profile: Annotated[str, typer.Option(help="Name, or path of a TOML file.")] = "quick",
-    only: Annotated[
-        str, typer.Option(help='For example "adapter=torch,snntorch task=csnn variant=step".')
-    ] = "",
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    precision: Annotated[str, typer.Option(help="float32, amp or float64.")] = "float32",
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads; else every core that may be used.")
-    ] = None,
+    only: OnlyOption = "",
+    device: DeviceOption = "cpu",
+    precision: PrecisionOption = "float32",
+    threads: ThreadsOption = None,
     tf32: Annotated[bool, typer.Option(help="TF32 in matrix products and convolutions.")] = False,
     cudnn_benchmark: Annotated[bool, typer.Option(help="Let cuDNN try its algorithms.")] = False,
     deterministic: Annotated[bool, typer.Option(help="Deterministic algorithms only.")] = False,
     env: EnvOption = "locked",
     adapters: AdaptersOption = None,
     data: DataOption = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start a new run, whatever there is.")] = False,
+    fresh: FreshOption = False,
 ) -> None:
     """Run a profile, or go on with the same run where it was interrupted."""
-    from bench.measure import machine as machines
     from bench.profile import load
 
     profile_name, values = load(profile)
     found = adapter_files.discover(adapters)
     selection = plan.parse_only(only)
     machine = machines.describe()
-    if threads is None:
-        threads = int(machine["cores"])
-    elif threads < 1:
+    settings = _settings(machine, device, precision, threads, env) | {
+        "tf32": tf32,
+        "cudnn_benchmark": cudnn_benchmark,
+        "deterministic": deterministic,
+    }
+    cells = plan.make_cells(values, found, selection, settings=settings, machine=machines.identity(machine))
+    manifest = _manifest(profile_name, values, settings, machine, cells)
+    folder, records, word = _run(manifest, found, data, fresh)
+    _bring_up_to_date(folder)
+    counts = session.summary_statuses([r for r in records if r.cell.kind != "certify"])
+    said = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    say(f"Run {folder.name} is {word}: {said}.")
+    say(f"Report: {os.path.relpath(folder / 'report' / 'index.html')}")
+    raise typer.Exit(0 if all(r.status in ("ok", "skipped") for r in records) else 1)
+
+
+@app.command()
+def parity(
+    only: OnlyOption = "",
+    device: DeviceOption = "cpu",
+    precision: PrecisionOption = "float32",
+    threads: ThreadsOption = None,
+    env: EnvOption = "locked",
+    adapters: AdaptersOption = None,
+    fresh: FreshOption = False,
+) -> None:
+    """Certify every variant of every adapter on every task, and time nothing.
+
+    Exit code 1 if a certificate fails that adapter.toml does not declare as a deviation.
+    """
+    from bench.parity import table, undeclared_failures
+    from bench.profile import Profile
+    from tasks.classify import TASKS
+
+    found = adapter_files.discover(adapters)
+    selection = plan.parse_only(only)
+    selection = replace(selection, variants=selection.variants or ("all",))
+    values = Profile(about="certificates alone", tasks=list(TASKS), seeds=[0], timeout_minutes=1)
+    machine = machines.describe()
+    settings = _settings(machine, device, precision, threads, env)
+    settings |= {"tf32": False, "cudnn_benchmark": False, "deterministic": False}
+    cells = plan.make_cells(values, found, selection, settings=settings, machine=machines.identity(machine))
+    cells = [cell for cell in cells if cell.kind == "certify"]
+    manifest = _manifest("parity", values, settings, machine, cells)
+    folder, records, word = _run(manifest, found, None, fresh)
+    _bring_up_to_date(folder)
+    # a file or a pipe has no width of its own
+    wide = console if console.is_terminal else Console(width=140)
+    wide.print(table(records))
+    failures = undeclared_failures(records, found)
+    for record in failures:
+        say(f"{record.cell.cell}: {record.status}: {record.reason}")
+    say(f"Run {folder.name} is {word}: {len(failures)} certificates failed that are not declared.")
+    say(f"Every comparison: {os.path.relpath(folder / 'parity.csv')}")
+    raise typer.Exit(1 if failures else 0)
+
+
+def _settings(
+    machine: dict[str, Any], device: str, precision: str, threads: int | None, env: str
+) -> dict[str, Any]:
+    if threads is not None and threads < 1:
         raise UserError(f"--threads must be at least 1, got {threads}")
     settings = {
         "device": _choice("device", device, ("cpu", "cuda")),
         "precision": _choice("precision", precision, ("float32", "amp", "float64")),
-        "threads": threads,
-        "tf32": tf32,
-        "cudnn_benchmark": cudnn_benchmark,
-        "deterministic": deterministic,
+        "threads": threads or int(machine["cores"]),
         "environment": _choice("env", env, ("locked", "current")),
     }
     if device == "cuda" and "gpu" not in machine:
         raise UserError("--device cuda: the driver shows no NVIDIA GPU on this machine; use --device cpu")
-    cells = plan.make_cells(values, found, selection, settings=settings, machine=machines.identity(machine))
-    digest = plan.plan_digest(cells)
+    return settings
+
+
+def _manifest(
+    name: str, values: Profile, settings: dict[str, Any], machine: dict[str, Any], cells: list[Cell]
+) -> Manifest:
+    return Manifest(
+        run=session.name_now(name, session.RUNS),
+        digest=plan.plan_digest(cells),
+        profile=name,
+        profile_values=values.model_dump(),
+        settings=settings,
+        machine=machine,
+        git=session.git_state(),
+        order_seed=plan.order_seed(cells),
+        cells=cells,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _run(
+    manifest: Manifest, found: dict[str, Adapter], data: Path | None, fresh: bool
+) -> tuple[Path, list[Record], str]:
+    """Run the plan, or what an earlier run of it left; its folder, all records and how to call its state."""
+    cells = manifest.cells
     with session.alone(session.RUNS):
-        folder = None if fresh else session.find(session.RUNS, digest)
+        folder = None if fresh else session.find(session.RUNS, manifest.digest)
         if folder is not None and session.is_finished(folder):
             session.point_latest(folder)
-            _end(folder, load_records(folder), "complete already (FRESH=1 starts a new one)")
+            return folder, load_records(folder), "complete already (FRESH=1 starts a new one)"
         used = {name: found[name] for name in dict.fromkeys(cell.adapter for cell in cells)}
-        pythons, images = _prepare(used, env, data)
+        pythons = _interpreters(used, manifest.settings["environment"])
+        # certificates bring their own images
+        images = _images(used, pythons, data) if any(c.kind != "certify" for c in cells) else None
         if folder is None:
-            folder = session.create(
-                session.RUNS,
-                Manifest(
-                    run=session.name_now(profile_name, session.RUNS),
-                    digest=digest,
-                    profile=profile_name,
-                    profile_values=values.model_dump(),
-                    settings=settings,
-                    machine=machine,
-                    git=session.git_state(),
-                    order_seed=plan.order_seed(cells),
-                    cells=cells,
-                    created=datetime.now(UTC).isoformat(timespec="seconds"),
-                ),
-            )
+            folder = session.create(session.RUNS, manifest)
         else:
             session.point_latest(folder)
             done = len(load_records(folder))
@@ -122,7 +193,7 @@ def run(
             again = "the same command without FRESH=1 (--fresh)" if fresh else "the same command"
             say(f"Interrupted: {done} of {len(cells)} cells are kept; {again} goes on from there.")
             raise typer.Exit(130) from None
-        _end(folder, records, "complete")
+        return folder, records, "complete"
 
 
 def _choice(name: str, value: str, choices: tuple[str, ...]) -> str:
@@ -131,15 +202,19 @@ def _choice(name: str, value: str, choices: tuple[str, ...]) -> str:
     return value
 
 
-def _prepare(used: dict[str, Adapter], env: str, data: Path | None) -> tuple[dict[str, Path], Path]:
-    """The interpreter of each adapter, and the folder with MNIST."""
-    from bench.data import ensure_mnist
+def _interpreters(used: dict[str, Adapter], env: str) -> dict[str, Path]:
+    """The Python executable of each adapter."""
     from bench.environments import interpreter_at_hand, prepare
 
     if env == "current":
-        pythons = dict.fromkeys(used, interpreter_at_hand())
-    else:
-        pythons = {name: prepare(a.folder, root=PROJECT, say=say) for name, a in used.items()}
+        return dict.fromkeys(used, interpreter_at_hand())
+    return {name: prepare(a.folder, root=PROJECT, say=say) for name, a in used.items()}
+
+
+def _images(used: dict[str, Adapter], pythons: dict[str, Path], data: Path | None) -> Path:
+    """The folder with MNIST."""
+    from bench.data import ensure_mnist
+
     # any folder that adapters share may bring a program that downloads MNIST
     fetchers = [
         (pythons[name], f"adapters.{shared}.fetch_mnist")
@@ -147,7 +222,7 @@ def _prepare(used: dict[str, Adapter], env: str, data: Path | None) -> tuple[dic
         for shared in adapter.uses
         if (adapter_files.SHIPPED / shared / "fetch_mnist.py").exists()
     ]
-    return pythons, ensure_mnist(given=data, fetchers=fetchers, say=say)
+    return ensure_mnist(given=data, fetchers=fetchers, say=say)
 
 
 def _report(folder: Path) -> None:
@@ -157,24 +232,20 @@ def _report(folder: Path) -> None:
     write_report(folder)
 
 
-def _end(folder: Path, records: list[Record], word: str) -> NoReturn:
-    """Say how the run ended, its report up to date; exit code 1 if a cell failed."""
+def _bring_up_to_date(folder: Path) -> None:
+    """Write tables and report of a run unless they are newer than its newest record."""
     page = folder / "report" / "index.html"
     newest = max(path.stat().st_mtime for path in (folder / "cells").iterdir())
     if not page.exists() or page.stat().st_mtime < newest:
         _report(folder)
-    counts = session.summary_statuses([r for r in records if r.cell.kind != "certify"])
-    said = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-    say(f"Run {folder.name} is {word}: {said}.")
-    say(f"Report: {os.path.relpath(page)}")
-    raise typer.Exit(0 if all(r.status in ("ok", "skipped") for r in records) else 1)
 
 
 @app.command()
 def setup(env: EnvOption = "locked", adapters: AdaptersOption = None, data: DataOption = None) -> None:
     """Prepare every adapter's environment and fetch MNIST, without running anything."""
     found = adapter_files.discover(adapters)
-    pythons, images = _prepare(found, _choice("env", env, ("locked", "current")), data)
+    pythons = _interpreters(found, _choice("env", env, ("locked", "current")))
+    images = _images(found, pythons, data)
     say(f"Ready: {', '.join(pythons)}; MNIST in {images}")
 
 

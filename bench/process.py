@@ -40,7 +40,7 @@ def run_worker(
         worker = subprocess.Popen(
             [python, "-m", "bench.worker"],
             cwd=PROJECT,
-            env=_environment(job["settings"]),
+            env=worker_environment(job["settings"]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -72,7 +72,7 @@ def run_worker(
     return {"status": "crashed", "reason": _how_it_ended(code, log)}
 
 
-def _environment(settings: Mapping[str, Any]) -> dict[str, str]:
+def worker_environment(settings: Mapping[str, Any]) -> dict[str, str]:
     """Threads, determinism and visible devices must stand before the framework is imported."""
     threads = str(settings["threads"])
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")

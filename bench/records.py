@@ -29,6 +29,7 @@ COLUMNS = (
 ).split()
 CURVE_COLUMNS = "cell epoch loss train_accuracy test_accuracy seconds train_seconds".split()
 METRIC_COLUMNS = "cell metric key value".split()
+PARITY_COLUMNS = "cell adapter variant task device precision status parity metric probe value reason".split()
 
 
 class _Model(BaseModel):
@@ -162,12 +163,26 @@ def result_rows(manifest: Manifest, records: Iterable[Record]) -> list[dict[str,
     return rows
 
 
+def parity_rows(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """One dict per comparison of every certificate; a certificate without any has one row with its reason."""
+    rows = []
+    for record in records:
+        if record.cell.kind != "certify":
+            continue
+        known = record.cell.model_dump() | {"status": record.status, "parity": record.parity}
+        row = {column: known.get(column) for column in PARITY_COLUMNS} | {"reason": record.reason}
+        metrics = [{"metric": m.metric, "probe": m.key, "value": m.value} for m in record.metrics]
+        rows += [row | metric for metric in metrics or [{}]]
+    return rows
+
+
 def write_tables(folder: Path) -> None:
-    """Make results.csv, metrics.csv and curves.csv of a run folder from its records."""
+    """Make results.csv, metrics.csv, curves.csv and parity.csv of a run folder from its records."""
     manifest, records = load_manifest(folder), load_records(folder)
     _write_csv(folder / "results.csv", COLUMNS, result_rows(manifest, records))
     metrics = [{"cell": r.cell.cell} | m.model_dump() for r in records for m in r.metrics]
     _write_csv(folder / "metrics.csv", METRIC_COLUMNS, metrics)
+    _write_csv(folder / "parity.csv", PARITY_COLUMNS, parity_rows(records))
     curves = [{"cell": r.cell.cell} | p.model_dump() for r in records for p in r.curve]
     _write_csv(folder / "curves.csv", CURVE_COLUMNS, curves)
 

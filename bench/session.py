@@ -117,7 +117,7 @@ def go(
     *,
     adapters: Mapping[str, Adapter],
     pythons: Mapping[str, Path],
-    data: Path,
+    data: Path | None,
     progress: Callable[[list[Cell], list[Record]], Progress],
 ) -> list[Record]:
     """Run every cell of a run folder that has no record yet; all records, in running order."""
@@ -142,7 +142,7 @@ def _run_cell(
     manifest: Manifest,
     adapters: Mapping[str, Adapter],
     pythons: Mapping[str, Path],
-    data: Path,
+    data: Path | None,
     show: Progress,
 ) -> Record:
     started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -185,7 +185,7 @@ def _run_cell(
         return Record(**frame, status="error", reason=f"malformed result: {first_problem(error)}")
 
 
-def _job(cell: Cell, settings: Mapping[str, Any], adapter: Adapter, data: Path) -> dict[str, Any]:
+def _job(cell: Cell, settings: Mapping[str, Any], adapter: Adapter, data: Path | None) -> dict[str, Any]:
     wanted = ("kind", "adapter", "task", "task_values", "train_images", "test_images", "curve_images")
     own = {name: value for name, value in settings.items() if name != "environment"}
     return {name: getattr(cell, name) for name in wanted} | {

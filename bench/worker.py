@@ -47,7 +47,7 @@ class Diverged(Exception):
 
 def main() -> None:
     """Run the job on stdin and end with one ``result`` event."""
-    events = _take_stdout()
+    events = take_stdout()
 
     def say(event: dict[str, Any]) -> None:
         print(json.dumps(event, default=str), file=events, flush=True)
@@ -62,7 +62,7 @@ def main() -> None:
     say({"event": "result"} | result)
 
 
-def _take_stdout() -> TextIO:
+def take_stdout() -> TextIO:
     """Keep stdout for events, and send everything else that prints there to stderr."""
     events = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

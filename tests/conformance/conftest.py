@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--adapter", action="append", default=[], help="only this adapter; may be repeated")
+    parser.addoption("--adapters", type=Path, default=None, help="a folder with more adapters")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test per adapter and variant, and one per check of each."""
+    from bench import adapters
+    from tests.conformance.suite import CHECKS
+
+    names = metafunc.config.getoption("--adapter", default=[])
+    extra = metafunc.config.getoption("--adapters", default=None)
+    found = adapters.discover(extra)
+    for name in names:
+        if name not in found:
+            raise pytest.UsageError(f"there is no adapter {name!r}: choose from {', '.join(found)}")
+    pairs = [
+        (adapter, variant)
+        for adapter in found.values()
+        for variant in adapter.variants
+        if not names or adapter.name in names
+    ]
+    if "check" in metafunc.fixturenames:
+        cases = [(adapter, variant, check) for adapter, variant in pairs for check in CHECKS]
+        ids = [f"{adapter.name}-{variant}-{check}" for adapter, variant, check in cases]
+        metafunc.parametrize(("adapter", "variant", "check"), cases, ids=ids)
+    elif "variant" in metafunc.fixturenames:
+        ids = [f"{adapter.name}-{variant}" for adapter, variant in pairs]
+        metafunc.parametrize(("adapter", "variant"), pairs, ids=ids)
