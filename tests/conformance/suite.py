@@ -22,7 +22,7 @@ from adapters.protocol import Classifier, Settings, Unsupported
 from bench import certificate, worker
 from bench.probes import extreme_images, random_weights, shrink
 from tasks import reference
-from tasks.classify import TASKS, code_table, csnn_stepbn, decode, fc_lif
+from tasks.classify import TASKS, code_table, csnn_stepbn, fc_lif
 from tasks.spec import Classify, Flatten, Linear, Neuron, Spike
 
 # A fault of one in a million runs would still be found: five standard deviations.
@@ -168,8 +168,6 @@ def check_training_lowers_the_loss(subject: Subject) -> None:
             rates = workload.train_epoch(order)
             losses.append(float(((rates - code_table(task)[labels[order.ravel()]]) ** 2).mean()))
         assert losses[-1] < 0.5 * losses[0], f"{task.name}: loss from {losses[0]:.4f} to {losses[-1]:.4f}"
-        right = (decode(task, workload.predict(patterns.astype(np.uint8))) == np.arange(10)).mean()
-        assert right >= 0.8, f"{task.name}: {right:.0%} of ten learned patterns recognised"
 
 
 def check_rates(subject: Subject) -> None:

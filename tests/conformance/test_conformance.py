@@ -10,7 +10,7 @@ import pytest
 from bench.adapters import PROJECT, Adapter
 from bench.environments import prepare
 from bench.process import worker_environment
-from tests.conformance.judge import Outcome, complaint, skips_everything, unknown_deviations
+from tests.conformance.judge import Outcome, certifies_nothing, complaint, unknown_deviations
 from tests.conformance.suite import CHECKS
 
 SETTINGS = {
@@ -19,7 +19,7 @@ SETTINGS = {
     "tf32": False,
     "cudnn_benchmark": False,
     "deterministic": False,
-    "threads": 2,
+    "threads": 1,  # the networks are tiny
     "seed": 0,
 }
 TIMEOUT_SECONDS = 600
@@ -60,11 +60,9 @@ def test_conformance(adapter: Adapter, variant: str, check: str) -> None:
         pytest.skip(found.reason)
 
 
-def test_something_passes(adapter: Adapter, variant: str) -> None:
+def test_something_is_certified(adapter: Adapter, variant: str) -> None:
     found = outcomes(adapter.name, variant, str(adapter.folder))
-    assert not skips_everything(list(found.values())), (
-        "no check has passed: an adapter cannot skip everything"
-    )
+    assert not certifies_nothing(found), "no certificate has passed: a variant cannot skip everything"
 
 
 def test_deviations_name_checks(adapter: Adapter, variant: str) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.protocol import Array, Settings, Trace
+from adapters.protocol import Array, Settings, Trace, Unsupported
 from tasks import reference
 from tasks.classify import code_table
 from tasks.images import encode
@@ -186,6 +186,8 @@ class NumpyClassifier:
 
 def configure(settings: Settings) -> dict[str, object]:
     """NumPy has nothing to set, so all that was asked for holds; numbers come back as a framework's own."""
+    if settings.device == "cuda":
+        raise Unsupported("NumPy has no GPU")
     return asdict(settings) | {"threads": np.int64(settings.threads)}
 
 

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.conformance.judge import Outcome, certifies_nothing, complaint, unknown_deviations
+from tests.conformance.suite import CHECKS
+from tests.conformance.test_conformance import outcomes
+from tests.harness import FAKES
+
+PASSED, FAILED, SKIPPED = (
+    Outcome("passed", ""),
+    Outcome("failed", "3 spikes differ"),
+    Outcome("skipped", "no"),
+)
+
+
+@pytest.mark.parametrize("declared", ["amp", "step/amp"])
+def test_a_declared_deviation_must_fail(declared: str) -> None:
+    deviations = {declared: "bfloat16 overflows"}
+    assert complaint("amp", "step", FAILED, deviations) == ""
+    for closed in (PASSED, SKIPPED):
+        assert "delete the entry" in complaint("amp", "step", closed, deviations)
+
+
+def test_a_deviation_of_one_variant_excuses_no_other() -> None:
+    assert complaint("amp", "folded", FAILED, {"step/amp": "why"}) == "3 spikes differ"
+
+
+def test_an_undeclared_failure_is_a_complaint() -> None:
+    assert complaint("amp", "step", FAILED, {}) == "3 spikes differ"
+    assert complaint("amp", "step", PASSED, {}) == complaint("amp", "step", SKIPPED, {}) == ""
+
+
+def test_deviations_must_name_checks_and_variants() -> None:
+    names = ["amp", "step/amp", "amq", "stpe/amp"]
+    assert unknown_deviations(names, ["step"], CHECKS) == ["amq", "stpe/amp"]
+
+
+def test_skipping_everything_is_noticed() -> None:
+    assert certifies_nothing({"certificate-csnn": SKIPPED, "certificate-fc_lif": FAILED, "amp": PASSED})
+    assert not certifies_nothing({"certificate-csnn": SKIPPED, "certificate-fc_lif": PASSED})
+
+
+def test_an_honest_adapter_passes_the_suite() -> None:
+    found = outcomes("ok", "plain", str(FAKES / "ok"))
+    assert {check: outcome for check, outcome in found.items() if outcome != PASSED} == {}
+
+
+def test_a_wrong_adapter_fails_its_certificates() -> None:
+    found = outcomes("wrong", "plain", str(FAKES / "wrong"))
+    assert found["certificate-fc_lif"].outcome == "failed"
+    assert "spike difference" in found["certificate-fc_lif"].reason
+
+
+def test_an_adapter_that_cannot_be_built_certifies_nothing() -> None:
+    found = outcomes("skip", "plain", str(FAKES / "skip"))
+    assert certifies_nothing(found)
+
+
+def test_a_setting_that_reads_back_otherwise_fails() -> None:
+    found = outcomes("misread", "plain", str(FAKES / "misread"))
+    assert found["settings-read-back"].outcome == "failed"
