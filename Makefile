@@ -29,7 +29,7 @@ parity: .venv/ready  ## certify every variant of every adapter; options: ONLY DE
 	@$(SPIKEBENCH) parity $(PARITY_OPTIONS)
 
 conform: .venv/ready  ## the conformance suite; options: ADAPTER=... ADAPTERS=...
-	@.venv/bin/python -m pytest tests/conformance $(call option,ADAPTER) $(call option,ADAPTERS)
+	@.venv/bin/python -m pytest tests/conformance/test_conformance.py $(call option,ADAPTER) $(call option,ADAPTERS)
 
 adapter: .venv/ready  ## a folder for a new adapter; NAME=... ADAPTERS=...
 	@$(SPIKEBENCH) new-adapter '$(NAME)' $(call option,ADAPTERS)
@@ -51,15 +51,21 @@ publish: .venv/ready  ## copy a run to results/published; RUN=... (else the late
 
 FAMILIES = $(wildcard adapters/*_family/requirements.in)
 LOCKED = $(filter-out $(FAMILIES),$(wildcard adapters/*/requirements.in))
+FOLDER = $(or $(ADAPTERS),adapters)/$(NAME)
 
 # Families first: the locks of their adapters are held to their constraints.
-lock: .uv/ready  ## renew every lock
+ifdef NAME
+lock: .uv/ready
+	$(COMPILE) $(FOLDER)/requirements.in --output-file $(FOLDER)/requirements.txt
+else
+lock: .uv/ready  ## renew every lock, or that of one adapter: NAME=... ADAPTERS=...
 	$(COMPILE) bench/uv.in --output-file bench/uv.txt
 	$(COMPILE) pyproject.toml bench/requirements.in --output-file bench/requirements.txt
 	set -e; for folder in $(dir $(FAMILIES)); do \
 		$(COMPILE) $${folder}requirements.in --output-file $${folder}constraints.txt; done
 	set -e; for folder in $(dir $(LOCKED)); do \
 		$(COMPILE) $${folder}requirements.in --output-file $${folder}requirements.txt; done
+endif
 
 clean:  ## remove the environments and caches; results stay
 	rm -rf .uv .venv .envs .mypy_cache .pytest_cache .ruff_cache

@@ -264,6 +264,20 @@ def publish(run: RunArgument = None) -> None:
     say(f"Published: {os.path.relpath(target)}")
 
 
+@app.command("new-adapter")
+def new_adapter(name: Annotated[str, typer.Argument()] = "", adapters: AdaptersOption = None) -> None:
+    """Write the folder of a new adapter and say what is left to do."""
+    from bench.scaffold import write_adapter
+
+    folder = write_adapter(name, adapters)
+    where = f" ADAPTERS={os.path.relpath(folder.parent)}" if adapters else ""
+    say(f"Written: {os.path.relpath(folder)}. Next, with docs/adding-an-adapter.md beside you:")
+    say(f"  1. requirements.in: is {name} the package's name? Then: make lock NAME={name}{where}")
+    say(f"  2. adapter.py: put {name}'s neuron into Cell; adapter.toml: say what it is")
+    say(f"  3. make conform ADAPTER={name}{where}")
+    say(f'  4. make bench PROFILE=smoke ONLY="adapter={name}"{where}')
+
+
 @app.command("list")
 def list_(adapters: AdaptersOption = None) -> None:
     """Adapters with their variants, tasks and profiles."""

@@ -1,0 +1,39 @@
+"""A folder for a new adapter; it works as written, on plain torch neurons that are to be replaced."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from bench.adapters import SHIPPED, discover
+from bench.errors import UserError
+
+TEMPLATES = SHIPPED / "_scaffold"
+
+
+def write_adapter(name: str, extra: Path | None) -> Path:
+    """Write the three files of a new adapter beside the shipped ones, or into the folder ``extra``.
+
+    Raises:
+        UserError: the name cannot be a package's or is taken, or the folder cannot be written.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise UserError(
+            f"NAME={name!r} cannot name an adapter: small letters, digits and _ only, as in my_net"
+        )
+    if extra is not None:
+        extra.mkdir(parents=True, exist_ok=True)
+    folder = (extra or SHIPPED) / name
+    if name in discover(extra) or folder.exists():
+        raise UserError(f"there is an adapter or a folder {name!r} already: choose another NAME")
+    constraints = os.path.relpath(SHIPPED / "torch_family" / "constraints.txt", folder)
+    try:
+        folder.mkdir()
+        for template in sorted(TEMPLATES.glob("*.template")):
+            text = template.read_text(encoding="utf-8")
+            text = text.replace("@NAME@", name).replace("@CONSTRAINTS@", constraints)
+            (folder / template.stem).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}): give another folder") from None
+    return folder
