@@ -1,0 +1,55 @@
+"""Norse: its SNN loop over time, with LIFBox and IAF parameters and a step that fires on the boundary."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from norse.torch.functional.iaf import IAFFeedForwardState, IAFParameters
+from norse.torch.functional.lif_box import LIFBoxFeedForwardState, LIFBoxParameters
+from norse.torch.functional.reset import reset_value
+from norse.torch.module.snn import SNN
+from torch import Tensor
+
+from adapters.protocol import Settings
+from adapters.torch_family import settings as family
+from adapters.torch_family.classifier import TorchClassifier
+from adapters.torch_family.network import folded
+from adapters.torch_family.surrogate import fire
+from tasks.spec import Classify, Neuron
+
+
+def step(x: Tensor, state: Any, p: LIFBoxParameters | IAFParameters, dt: float) -> tuple[Tensor, Any]:
+    """Norse's Euler step of LIFBox or IAF, but firing at the threshold itself; x and v [N, ...]."""
+    leaks = isinstance(p, LIFBoxParameters)
+    v = state.v + (dt * p.tau_mem_inv * (x + p.v_leak - state.v) if leaks else x)
+    spikes = fire(v - p.v_th, p.alpha)
+    return spikes, type(state)(v=reset_value(spikes, v, p.v_reset, p.v_th))
+
+
+class Neurons(SNN):
+    """A neuron layer over a sequence from rest, dt = 1 step; [T, N, ...] to [T, N, ...]."""
+
+    def __init__(self, neuron: Neuron) -> None:
+        common = {"v_th": torch.tensor(neuron.threshold), "alpha": neuron.alpha}
+        if neuron.tau is None:
+            parameters, state = IAFParameters(**common), IAFFeedForwardState
+        else:
+            parameters = LIFBoxParameters(tau_mem_inv=torch.tensor(1 / neuron.tau), **common)
+            state = LIFBoxFeedForwardState
+        super().__init__(step, lambda sequence: state(v=torch.zeros_like(sequence[0])), parameters, dt=1.0)
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        """Spikes without the last state."""
+        return super().forward(sequence)[0]
+
+
+def classifier(task: Classify, settings: Settings) -> TorchClassifier:
+    """Its one variant is ``folded``."""
+    return TorchClassifier(task, settings, folded(task, Neurons))
+
+
+configure = family.configure
+versions = partial(family.versions, "norse")
+BUILDERS = {Classify: classifier}
