@@ -1,0 +1,60 @@
+"""Sinabs: its LIF layer with alpha = 1 - 1/tau, frozen, one spike a step and a differentiable hard reset."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from sinabs.layers import LIF
+from torch import Tensor
+
+from adapters.protocol import Settings
+from adapters.torch_family import settings as family
+from adapters.torch_family.classifier import TorchClassifier
+from adapters.torch_family.network import folded
+from adapters.torch_family.surrogate import fire
+from tasks.spec import Classify, Neuron
+
+# Sinabs' interface of a spike function; its own SingleSpike returns float32 whatever the membrane is
+FIRE = SimpleNamespace(
+    required_states=["v_mem"], apply=lambda v, threshold, alpha: fire(v - threshold, alpha)
+)
+
+
+def reset(spikes: Tensor, state: dict[str, Tensor], threshold: Any) -> dict[str, Tensor]:
+    """Hard reset to 0 through which the gradient flows; Sinabs' MembraneReset cuts it off."""
+    return state | {"v_mem": state["v_mem"] * (1 - spikes)}
+
+
+class Neurons(LIF):
+    """A neuron layer over a sequence from rest; [T, N, ...] to [T, N, ...] (Sinabs is batch-major)."""
+
+    def __init__(self, neuron: Neuron) -> None:
+        super().__init__(
+            tau_mem=1.0,
+            spike_threshold=torch.tensor(neuron.threshold),
+            spike_fn=FIRE,
+            reset_fn=reset,
+            surrogate_grad_fn=neuron.alpha,
+            train_alphas=True,
+            norm_input=neuron.tau is not None,
+        )
+        alpha = torch.tensor(1.0 if neuron.tau is None else 1 - 1 / neuron.tau)
+        self.alpha_mem = torch.nn.Parameter(alpha, requires_grad=False)
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        """A state of another batch size would be resampled at random: start from none."""
+        self.init_state_with_shape((sequence.shape[1], *sequence.shape[2:]))
+        return super().forward(sequence.transpose(0, 1)).transpose(0, 1)
+
+
+def classifier(task: Classify, settings: Settings) -> TorchClassifier:
+    """Its one variant is ``folded``."""
+    return TorchClassifier(task, settings, folded(task, Neurons))
+
+
+configure = family.configure
+versions = partial(family.versions, "sinabs")
+BUILDERS = {Classify: classifier}
