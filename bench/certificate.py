@@ -100,6 +100,7 @@ def _as_reference(classifier: Classifier, probe: Probe, key: str, bounds: Bounds
             )
         if mode == "train":
             rates = [float(spikes.mean()) for spikes in truth.spikes]
+            yield Deviation("firing rate", where, float(np.mean(rates)), None)
             yield Deviation("silent layers", where, sum(r < RATE_RANGE[0] for r in rates), 0)
             yield Deviation("saturated layers", where, sum(r > RATE_RANGE[1] for r in rates), 0)
 

@@ -177,12 +177,21 @@ def _run_cell(
                 outcome["figures"]["device_used_bytes"] = gpu.peak_bytes
     if certificate is not None:
         outcome["parity"] = certificate.parity
+        outcome["metrics"] = [*outcome.get("metrics", []), *_worst(certificate)]
     outcome["reason"] = _publishable(outcome.get("reason", ""), adapters[cell.adapter])
     frame: dict[str, Any] = {"cell": cell, "started": started, "seconds": monotonic() - start}
     try:
         return Record(**frame, **outcome)
     except ValidationError as error:  # of what the adapter handed over
         return Record(**frame, status="error", reason=f"malformed result: {first_problem(error)}")
+
+
+def _worst(certificate: Record) -> list[dict[str, Any]]:
+    """The largest value of each of the certificate's comparisons, to stand beside what it vouches for."""
+    worst: dict[str, float] = {}
+    for metric in certificate.metrics:
+        worst[metric.metric] = max(metric.value, worst.get(metric.metric, metric.value))
+    return [{"metric": name, "key": "certificate", "value": value} for name, value in worst.items()]
 
 
 def _job(cell: Cell, settings: Mapping[str, Any], adapter: Adapter, data: Path | None) -> dict[str, Any]:
