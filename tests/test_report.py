@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from matplotlib.figure import Figure
 
 from bench.records import (
     Cell,
@@ -20,7 +21,7 @@ from bench.records import (
     save_manifest,
     save_record,
 )
-from bench.report import write_report
+from bench.report import plots, write_report
 from bench.report.text import ABSENT, first_line, flatten, markdown, significant
 
 NASTY = '\n<script>alert("1")</script> a|b `c` & [d](e) *f*\nsecond line\n'
@@ -560,3 +561,11 @@ def test_three_significant_digits(value: float, text: str) -> None:
 def test_the_first_line_says_something() -> None:
     assert first_line("\n  \n  first \nsecond") == "first"
     assert first_line("") == ""
+
+
+def test_a_tenth_of_a_point_does_not_fill_the_plot() -> None:
+    axes = Figure().subplots()
+    axes.plot([0, 1], [93.58, 93.75])
+    plots._widen(axes)
+    low, high = axes.get_ylim()
+    assert high - low == pytest.approx(plots.ACCURACY_SPAN) and low < 93.58 < 93.75 < high

@@ -24,6 +24,7 @@ from bench.report.text import ABSENT, megabytes, significant
 INK = "#1f2a37"  # all text and lines
 PAPER = "#ffffff"  # the background and the rims of the markers
 
+ACCURACY_SPAN = 5.0  # percentage points
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
 _DASHES = ("-", "--", ":", "-.")
 _HATCHES = ("", "///", "\\\\\\", "xxx", "---", "|||", "+++", "//")
@@ -190,6 +191,14 @@ def _accuracy_over_time(section: Section, rows: Sequence[Row], look: Styles) -> 
     return _curves(section, rows, look, x, lambda point: point.train_seconds, timed=True)
 
 
+def _widen(axes: Axes) -> None:
+    """Show at least some points of accuracy, so that tenths of one don't look like a difference."""
+    low, high = axes.get_ylim()
+    missing = ACCURACY_SPAN - (high - low)
+    if missing > 0:
+        axes.set_ylim(low - missing / 2, high + missing / 2)
+
+
 def _curves(
     section: Section,
     rows: Sequence[Row],
@@ -255,6 +264,7 @@ def _points(
             )
     axes.set(xlabel=x, ylabel=y)
     axes.margins(0.06)
+    _widen(axes)
     if timed:
         _spread(axes, [run[-1][0] for _, runs in known for run in runs])
     sns.despine(ax=axes)
