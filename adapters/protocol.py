@@ -5,11 +5,13 @@ The module ``adapter.py`` has three names:
 
     versions() -> dict[str, str]                 packages, and the back end really in use
     configure(settings) -> dict[str, object]     sets flags, threads and seed; returns the values READ BACK
-    BUILDERS: Mapping[type[Task], Callable[[Task, Settings], Workload]]
+    BUILDERS: Mapping[type[Task], Callable[..., Workload]], with any of
+        Classify: Callable[[Classify, Settings], Classifier]
+        Nef: Callable[[Nef, Settings, Sequence[Model]], NefSimulator]     one model for each seed
 
-The harness owns clock, seeds, data order, initial weights, settings, loss and accuracy; an adapter owns
-behaviour and hands over firing rates.  There is no base class: a task family that an adapter lacks is
-simply not in ``BUILDERS``.
+The harness owns clock, seeds, data order, initial weights, models, settings, loss and accuracy; an adapter
+owns behaviour and hands over firing rates or decoded values.  There is no base class: a task family that
+an adapter lacks is simply not in ``BUILDERS``.
 """
 
 from __future__ import annotations
@@ -91,4 +93,29 @@ class Classifier(Protocol):
         """Peak of the device allocator in bytes; None where there is none."""
 
 
-Workload = Classifier
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NefResult:
+    """One run of every model.
+
+    ``decoded`` [seeds, steps, dimensions of the output]; ``spikes`` by ensemble [seeds, steps, neurons], or
+    None where the framework does not show them.
+    """
+
+    decoded: Array
+    spikes: Mapping[str, NDArray[np.bool_]] | None
+
+
+class NefSimulator(Protocol):
+    """The models of one ``Nef`` task, built under one ``Settings``."""
+
+    def run(self, inputs: Array) -> NefResult:
+        """Simulate every model from its initial state on the inputs [steps, inputs], any steps (timed)."""
+
+    def sync(self) -> None:
+        """Return when the device is idle."""
+
+    def device_memory(self) -> int | None:
+        """Peak of the device allocator in bytes; None where there is none."""
+
+
+Workload = Classifier | NefSimulator

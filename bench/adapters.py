@@ -30,7 +30,7 @@ class Adapter(BaseModel):
     name: str
     folder: Path
     about: str
-    families: list[Literal["classify"]]
+    families: list[Literal["classify", "nef"]]
     devices: list[Literal["cpu", "cuda"]]
     learning: Literal["bptt", "least-squares", "none"]
     uses: list[str] = []

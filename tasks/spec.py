@@ -166,6 +166,3 @@ class Classify:
     def network(self) -> str:
         """The layers in words, as the report prints them."""
         return " - ".join(str(layer) for layer in self.layers)
-
-
-Task = Classify

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import snntorch
@@ -11,8 +12,10 @@ from torch import Tensor, nn
 from adapters.protocol import Settings
 from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
+from adapters.torch_family.nef import Dynamics, TorchNef
 from adapters.torch_family.network import from_cells
 from adapters.torch_family.surrogate import fire
+from tasks.nef import Model, Nef
 from tasks.spec import Classify, Neuron
 
 
@@ -57,6 +60,33 @@ def classifier(task: Classify, settings: Settings) -> TorchClassifier:
     return TorchClassifier(task, settings, network)
 
 
+class ExactLif(snntorch.SpikingNeuron):
+    """A spiking neuron with a second state, the refractory time, which is kept to fractions of a step."""
+
+    def __init__(self, dynamics: Dynamics) -> None:
+        super().__init__(threshold=1.0, surrogate_disable=True, reset_mechanism="zero")
+        self.dynamics = dynamics
+
+    def start(self, voltage: Tensor) -> None:
+        """Begin a run at these voltages [seeds, neurons]."""
+        self.to(voltage.device)
+        self.mem, self.refractory = voltage, torch.zeros_like(voltage)
+
+    def forward(self, input_: Tensor) -> Tensor:
+        """Spikes 0/1 of one step, [seeds, neurons]."""
+        mem, refractory = self.dynamics.charge(input_, self.mem, self.refractory)
+        spikes = self.fire(mem).to(mem.dtype)  # fire casts to float32
+        fired = spikes > 0
+        self.refractory = torch.where(fired, self.dynamics.rest(input_, mem), refractory)
+        self.mem = mem.clamp(min=0).masked_fill(fired, 0)
+        return spikes
+
+
+def nef_simulator(task: Nef, settings: Settings, models: Sequence[Model]) -> TorchNef:
+    """Every variant simulates in the same way."""
+    return TorchNef(task, settings, models, ExactLif)
+
+
 configure = family.configure
 versions = partial(family.versions, "snntorch")
-BUILDERS = {Classify: classifier}
+BUILDERS = {Classify: classifier, Nef: nef_simulator}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 from adapters.protocol import Settings
 from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
+from adapters.torch_family.nef import Dynamics, TorchNef
 from adapters.torch_family.network import SpikingNetwork, Stepped, is_constant, state_dtype
+from tasks.nef import Model, Nef
 from tasks.spec import (
     BatchNorm,
     Classify,
@@ -106,6 +109,41 @@ def classifier(task: Classify, settings: Settings) -> TorchClassifier:
     return TorchClassifier(task, settings, network)
 
 
+class ExactLif(neuron.SimpleBaseNode):
+    """A node with a second memory, the refractory time, which is kept to fractions of a step."""
+
+    def __init__(self, dynamics: Dynamics) -> None:
+        super().__init__(v_threshold=1.0, v_reset=0.0, step_mode="s")
+        self.dynamics = dynamics
+        self.register_memory("refractory", 0.0)
+        self.register_memory("rest", 0.0)
+
+    def start(self, voltage: Tensor) -> None:
+        """Begin a run at these voltages [seeds, neurons]."""
+        functional.reset_net(self)
+        self.v, self.refractory = voltage, torch.zeros_like(voltage)
+
+    def neuronal_charge(self, x: Tensor) -> None:
+        """Integrate the current for as long as each neuron is not refractory."""
+        self.v, self.refractory = self.dynamics.charge(x, self.v, self.refractory)
+        self.rest = self.dynamics.rest(x, self.v)
+
+    def neuronal_fire(self) -> Tensor:
+        """Only above the threshold, where SpikingJelly's surrogates fire on it as well."""
+        return (self.v > self.v_threshold).to(self.v.dtype)
+
+    def neuronal_reset(self, spike: Tensor) -> None:
+        """Hard reset, no voltage below 0, and the refractory time from the moment of the spike."""
+        fired = spike > 0
+        self.refractory = torch.where(fired, self.rest, self.refractory)
+        self.v = self.v.clamp(min=0).masked_fill(fired, self.v_reset)
+
+
+def nef_simulator(task: Nef, settings: Settings, models: Sequence[Model]) -> TorchNef:
+    """In every variant the neurons are in step mode s: feedback leaves no other."""
+    return TorchNef(task, settings, models, ExactLif)
+
+
 def configure(settings: Settings) -> dict[str, object]:
     """torch's settings, and the neuron kernels that SpikingJelly chose for the device."""
     read = family.configure(settings)
@@ -116,4 +154,4 @@ def configure(settings: Settings) -> dict[str, object]:
 
 
 versions = partial(family.versions, "spikingjelly")
-BUILDERS = {Classify: classifier}
+BUILDERS = {Classify: classifier, Nef: nef_simulator}

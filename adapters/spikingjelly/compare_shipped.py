@@ -28,7 +28,6 @@ from adapters.protocol import Settings
 from bench.measure.clock import timed
 from tasks.classify import TASKS, epoch_order, initial_weights
 from tasks.images import load_mnist
-from tasks.spec import Classify
 
 EXAMPLES = {"fc_lif": ("lif_fc_mnist", "MNIST"), "csnn": ("conv_fashion_mnist", "FashionMNIST")}
 IDX_HEADER = {"images": 16, "labels": 8}
@@ -82,7 +81,8 @@ def shipped(task: str, root: Path, options: argparse.Namespace) -> float:
 
 def ours(task: str, root: Path, options: argparse.Namespace) -> float:
     """Seconds of the second epoch of this adapter's default variant."""
-    from adapters.spikingjelly.adapter import BUILDERS, configure
+    from adapters.spikingjelly.adapter import classifier as build
+    from adapters.spikingjelly.adapter import configure
 
     settings = Settings(
         device="cpu",
@@ -99,7 +99,7 @@ def ours(task: str, root: Path, options: argparse.Namespace) -> float:
     if task == "csnn":
         values |= {"channels": options.channels, "hidden": options.channels * 16}
     work = TASKS[task](**values)
-    classifier = BUILDERS[Classify](work, settings)
+    classifier = build(work, settings)
     classifier.load_weights(initial_weights(work, 0))
     mnist = load_mnist(root / "MNIST" / "raw")
     classifier.load(mnist.train_images, np.asarray(mnist.train_labels))

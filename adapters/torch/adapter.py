@@ -1,6 +1,8 @@
-"""A leaky integrate-and-fire network from scratch in plain torch."""
+"""Leaky integrate-and-fire networks from scratch in plain torch."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -8,8 +10,10 @@ from torch import Tensor, nn
 from adapters.protocol import Settings
 from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
+from adapters.torch_family.nef import Dynamics, TorchNef
 from adapters.torch_family.network import from_cells
 from adapters.torch_family.surrogate import fire
+from tasks.nef import Model, Nef
 from tasks.spec import Classify, Neuron
 
 
@@ -29,12 +33,37 @@ class Cell(nn.Module):
         return spikes, v * (1 - spikes)
 
 
+class ExactLif(nn.Module):
+    """LIF neurons that keep their refractory time to fractions of a step."""
+
+    def __init__(self, dynamics: Dynamics) -> None:
+        super().__init__()
+        self.dynamics = dynamics
+
+    def start(self, voltage: Tensor) -> None:
+        """Begin a run at these voltages [seeds, neurons]."""
+        self.voltage, self.refractory = voltage, torch.zeros_like(voltage)
+
+    def forward(self, current: Tensor) -> Tensor:
+        """Spikes 0/1 of one step, [seeds, neurons]."""
+        voltage, refractory = self.dynamics.charge(current, self.voltage, self.refractory)
+        spikes = voltage > 1
+        self.refractory = torch.where(spikes, self.dynamics.rest(current, voltage), refractory)
+        self.voltage = voltage.clamp(min=0).masked_fill(spikes, 0)
+        return spikes.to(current.dtype)
+
+
 def classifier(task: Classify, settings: Settings) -> TorchClassifier:
     """Variants: ``folded`` and ``step``."""
     network = from_cells(task, Cell, stepwise=settings.variant == "step")
     return TorchClassifier(task, settings, network)
 
 
+def nef_simulator(task: Nef, settings: Settings, models: Sequence[Model]) -> TorchNef:
+    """Every variant simulates in the same way."""
+    return TorchNef(task, settings, models, ExactLif)
+
+
 configure = family.configure
 versions = family.versions
-BUILDERS = {Classify: classifier}
+BUILDERS = {Classify: classifier, Nef: nef_simulator}

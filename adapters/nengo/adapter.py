@@ -1,0 +1,158 @@
+"""Nengo core: ensembles, connections and probes as a Nengo user writes them, with the model's neurons."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+import nengo
+import numpy as np
+from nengo.solvers import NoSolver
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from adapters.protocol import Array, NefResult, Settings, Unsupported
+from tasks.nef import FUNCTIONS, Model, Nef
+
+
+class Network:
+    """One model inside of a ``nengo.Network``: its probes."""
+
+    def __init__(self, task: Nef, model: Model, sources: dict[str, nengo.Node]) -> None:
+        ensembles = {}
+        for ensemble in task.ensembles:
+            population = model.populations[ensemble.name]
+            ensembles[ensemble.name] = nengo.Ensemble(
+                ensemble.neurons,
+                ensemble.dimensions,
+                radius=ensemble.radius,
+                encoders=population.encoders,
+                normalize_encoders=False,  # they are, and once more would change their last digit
+                gain=population.gain,
+                bias=population.bias,
+                neuron_type=nengo.LIF(
+                    tau_rc=task.tau_rc,
+                    tau_ref=task.tau_ref,
+                    initial_state={"voltage": population.voltage},
+                ),
+            )
+        for connection in task.connections:
+            target = ensembles[connection.target][connection.arrives]
+            how: dict[str, Any] = {"synapse": connection.synapse, "transform": connection.transform}
+            if connection.source in sources:
+                nengo.Connection(sources[connection.source], target, **how)
+                continue
+            decoders = model.decoders[connection.source, connection.function]
+            nengo.Connection(
+                ensembles[connection.source],
+                target,
+                function=FUNCTIONS[connection.function],
+                solver=NoSolver(decoders),
+                **how,
+            )
+        self.decoded = nengo.Probe(
+            ensembles[task.output],
+            synapse=task.probe_synapse,
+            solver=NoSolver(model.decoders[task.output, "identity"]),
+        )
+        self.spikes = {name: nengo.Probe(ensemble.neurons) for name, ensemble in ensembles.items()}
+
+
+class Together:
+    """``NefSimulator`` of adapters/protocol.py: every model is a subnetwork of one network."""
+
+    def __init__(self, task: Nef, models: Sequence[Model]) -> None:
+        self.inputs: Array = np.zeros((0, len(task.inputs)))
+        with nengo.Network(seed=0) as network:
+            sources = {name: self._node(task, index) for index, name in enumerate(task.inputs)}
+            self.networks = []
+            for model in models:
+                with nengo.Network():
+                    self.networks.append(Network(task, model, sources))
+        self.simulator = nengo.Simulator(network, dt=task.dt, progress_bar=False)
+
+    def _node(self, task: Nef, index: int) -> nengo.Node:
+        return nengo.Node(lambda t: self.inputs[round(t / task.dt) - 1, index], size_out=1)
+
+    def run(self, inputs: Array) -> NefResult:
+        """See the protocol."""
+        self.inputs = inputs
+        self.simulator.reset()
+        self.simulator.run_steps(len(inputs), progress_bar=False)
+        data = self.simulator.data
+        return NefResult(
+            decoded=np.stack([data[network.decoded] for network in self.networks]),
+            spikes={
+                name: np.stack([data[network.spikes[name]] > 0 for network in self.networks])
+                for name in self.networks[0].spikes
+            },
+        )
+
+    def sync(self) -> None:
+        """See the protocol; nothing is pending on the CPU."""
+
+    def device_memory(self) -> int | None:
+        """See the protocol."""
+        return None
+
+
+class Apart:
+    """``NefSimulator`` of adapters/protocol.py: every model has its own simulator."""
+
+    def __init__(self, task: Nef, models: Sequence[Model]) -> None:
+        self.simulators = [Together(task, [model]) for model in models]
+
+    def run(self, inputs: Array) -> NefResult:
+        """See the protocol."""
+        results = [simulator.run(inputs) for simulator in self.simulators]
+        spikes = [result.spikes for result in results if result.spikes is not None]
+        return NefResult(
+            decoded=np.concatenate([result.decoded for result in results]),
+            spikes={name: np.concatenate([one[name] for one in spikes]) for name in spikes[0]},
+        )
+
+    def sync(self) -> None:
+        """See the protocol; nothing is pending on the CPU."""
+
+    def device_memory(self) -> int | None:
+        """See the protocol."""
+        return None
+
+
+def nef_simulator(task: Nef, settings: Settings, models: Sequence[Model]) -> Together | Apart:
+    """Variants: ``together`` and ``apart``."""
+    if settings.precision == "amp":
+        raise Unsupported("Nengo has no mixed precision")
+    nengo.rc.set("precision", "bits", settings.precision.removeprefix("float"))
+    nengo.rc.set("decoder_cache", "enabled", "False")  # the decoders are given
+    return Apart(task, models) if settings.variant == "apart" else Together(task, models)
+
+
+def configure(settings: Settings) -> dict[str, object]:
+    """Set NumPy's threads; there is no TF32, cuDNN or chance in it, so that what was asked of those holds.
+
+    Raises:
+        Unsupported: another device than the CPU is asked for.
+    """
+    if settings.device != "cpu":
+        raise Unsupported("Nengo core runs on the CPU alone")
+    threadpool_limits(settings.threads)
+    threads = {pool["num_threads"] for pool in threadpool_info()}
+    return {
+        "device": "cpu",
+        "threads": threads.pop() if len(threads) == 1 else sorted(threads),
+        "tf32": settings.tf32,
+        "cudnn_benchmark": settings.cudnn_benchmark,
+        "deterministic": settings.deterministic,
+        "seed": settings.seed,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, Nengo and the libraries that do its work."""
+    found = {name: importlib.metadata.version(name) for name in ("nengo", "numpy", "scipy")}
+    return {"python": platform.python_version()} | found
+
+
+BUILDERS = {Nef: nef_simulator}

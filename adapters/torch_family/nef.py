@@ -1,0 +1,165 @@
+"""NEF simulation of all torch-based adapters: all seeds and ensembles of a network in one set of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adapters.protocol import Array, NefResult, Settings, Unsupported
+from tasks.nef import Float, Model, Nef, stack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dynamics:
+    """LIF with exact integration and refractory time, threshold 1; the equations of ``tasks.nef.Nef``."""
+
+    dt: float
+    tau_rc: float
+    tau_ref: float
+
+    def charge(self, current: Tensor, voltage: Tensor, refractory: Tensor) -> tuple[Tensor, Tensor]:
+        """Voltage before the reset and what is left of the refractory time, in the shape of the current."""
+        refractory = refractory - self.dt
+        open_for = (self.dt - refractory).clamp(0, self.dt)
+        return voltage - (current - voltage) * torch.expm1(open_for / -self.tau_rc), refractory
+
+    def rest(self, current: Tensor, voltage: Tensor) -> Tensor:
+        """Refractory time of a neuron that has just crossed the threshold (no number where one has not)."""
+        return self.tau_ref + (self.dt + self.tau_rc * torch.log1p((1 - voltage) / (current - 1)))
+
+
+class Neurons(Protocol):
+    """A framework's module of LIF neurons."""
+
+    def start(self, voltage: Tensor) -> None:
+        """Begin a run at these voltages [seeds, neurons], no neuron refractory."""
+
+    def __call__(self, current: Tensor) -> Tensor:
+        """Spikes 0/1 of one step in the dtype of the current, both [seeds, neurons]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrices:
+    """A network as one layer of neurons around one vector of F filtered values, the last of them the probe's.
+
+    Per step, from filtered = 0:  current = encoders @ filtered + bias;  decoded = the probe's filtered;
+    filtered <- keep * filtered + spikes @ decoders + inputs @ from_inputs.
+
+    ``encoders`` and ``decoders`` [seeds, neurons, F]; ``bias`` and ``voltage`` [seeds, neurons];
+    ``from_inputs`` [inputs, F]; ``keep`` [F].
+    """
+
+    encoders: Float
+    bias: Float
+    voltage: Float
+    decoders: Float
+    from_inputs: Float
+    keep: Float
+
+
+def matrices(task: Nef, models: Sequence[Model]) -> Matrices:
+    """The matrices of a network, its ensembles in their order one after the other."""
+    model = stack(models)
+    sizes = {e.name: e.dimensions for e in task.ensembles}
+    ends = np.cumsum([e.neurons for e in task.ensembles])
+    rows = {e.name: slice(end - e.neurons, end) for e, end in zip(task.ensembles, ends, strict=True)}
+    channels = sum(sizes[c.target] for c in task.connections) + sizes[task.output]
+    encoders = np.zeros((len(models), ends[-1], channels))
+    decoders = np.zeros_like(encoders)
+    from_inputs = np.zeros((len(task.inputs), channels))
+    keep = np.empty(channels)
+    start = 0
+    for connection in task.connections:
+        to = slice(start, start + sizes[connection.target])
+        start = to.stop
+        keep[to] = np.exp(-task.dt / connection.synapse)
+        population = model.populations[connection.target]
+        scale = population.gain / task.ensemble(connection.target).radius
+        encoders[:, rows[connection.target], to] = scale[..., None] * population.encoders
+        arrives = range(to.start, to.stop)[connection.arrives]
+        factor = connection.transform * (1 - keep[arrives])
+        if connection.source in task.inputs:
+            from_inputs[task.inputs.index(connection.source), arrives] = factor
+        else:
+            decoder = model.decoders[connection.source, connection.function]
+            decoders[:, rows[connection.source], arrives] = decoder * factor / task.dt
+    keep[start:] = np.exp(-task.dt / task.probe_synapse)
+    decoder = model.decoders[task.output, "identity"]
+    decoders[:, rows[task.output], start:] = decoder * (1 - keep[start:]) / task.dt
+    populations = [model.populations[e.name] for e in task.ensembles]
+    return Matrices(
+        encoders=encoders,
+        bias=np.concatenate([population.bias for population in populations], axis=1),
+        voltage=np.concatenate([population.voltage for population in populations], axis=1),
+        decoders=decoders,
+        from_inputs=from_inputs,
+        keep=keep,
+    )
+
+
+class TorchNef:
+    """``NefSimulator`` of adapters/protocol.py around a framework's neurons.
+
+    Raises:
+        Unsupported: the precision is neither float32 nor float64.
+    """
+
+    def __init__(
+        self,
+        task: Nef,
+        settings: Settings,
+        models: Sequence[Model],
+        neurons: Callable[[Dynamics], Neurons],
+    ) -> None:
+        if settings.precision == "amp":
+            raise Unsupported("the NEF tasks have no mixed precision")
+        self.task = task
+        self.device = torch.device(settings.device)
+        self.dtype = torch.float64 if settings.precision == "float64" else torch.float32
+        self.neurons = neurons(Dynamics(dt=task.dt, tau_rc=task.tau_rc, tau_ref=task.tau_ref))
+        made = matrices(task, models)
+        self.encoders = self._tensor(made.encoders)
+        self.bias = self._tensor(made.bias)[..., None]
+        self.voltage = self._tensor(made.voltage)
+        self.decoders = self._tensor(made.decoders)
+        self.from_inputs = self._tensor(made.from_inputs)
+        self.keep = self._tensor(made.keep)
+        self.output_size = task.ensemble(task.output).dimensions
+
+    def _tensor(self, values: Array) -> Tensor:
+        return torch.tensor(values, device=self.device, dtype=self.dtype)
+
+    @torch.no_grad()
+    def run(self, inputs: Array) -> NefResult:
+        """See the protocol."""
+        self.neurons.start(self.voltage)
+        filtered = torch.zeros_like(self.decoders[:, :1])
+        decoded, fired = [], []
+        for drive in (self._tensor(inputs) @ self.from_inputs).unbind(0):
+            decoded.append(filtered[:, 0, -self.output_size :])
+            current = torch.baddbmm(self.bias, self.encoders, filtered.mT)
+            spikes = self.neurons(current[..., 0])
+            fired.append(spikes > 0)
+            filtered = torch.baddbmm(
+                torch.addcmul(drive, filtered, self.keep), spikes[:, None], self.decoders
+            )
+        spikes = torch.stack(fired, dim=1)
+        parts = spikes.split([ensemble.neurons for ensemble in self.task.ensembles], dim=2)
+        return NefResult(
+            decoded=torch.stack(decoded, dim=1).cpu().numpy(),
+            spikes={e.name: part.cpu().numpy() for e, part in zip(self.task.ensembles, parts, strict=True)},
+        )
+
+    def sync(self) -> None:
+        """See the protocol."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def device_memory(self) -> int | None:
+        """See the protocol; torch's ``max_memory_allocated``."""
+        return torch.cuda.max_memory_allocated() if self.device.type == "cuda" else None
