@@ -97,12 +97,11 @@ class Classifier(Protocol):
 class NefResult:
     """One run of every model.
 
-    ``decoded`` [seeds, steps, dimensions of the output]; ``spikes`` by ensemble [seeds, steps, neurons], or
-    None where the framework does not show them.
+    ``decoded`` [seeds, steps, dimensions of the output]; ``spikes`` by ensemble [seeds, steps, neurons].
     """
 
     decoded: Array
-    spikes: Mapping[str, NDArray[np.bool_]] | None
+    spikes: Mapping[str, NDArray[np.bool_]]
 
 
 class NefSimulator(Protocol):

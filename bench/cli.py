@@ -102,7 +102,7 @@ def parity(
     """
     from bench.parity import table, undeclared_failures
     from bench.profile import Profile
-    from tasks.classify import TASKS
+    from tasks.registry import TASKS
 
     found = adapter_files.discover(adapters)
     selection = plan.parse_only(only)
@@ -172,8 +172,8 @@ def _run(
             return folder, load_records(folder), "complete already (FRESH=1 starts a new one)"
         used = {name: found[name] for name in dict.fromkeys(cell.adapter for cell in cells)}
         pythons = _interpreters(used, manifest.settings["environment"])
-        # certificates bring their own images
-        images = _images(used, pythons, data) if any(c.kind != "certify" for c in cells) else None
+        # certificates bring their own images, NEF tasks need none
+        images = _images(used, pythons, data) if any(c.kind == "classify" for c in cells) else None
         if folder is None:
             folder = session.create(session.RUNS, manifest)
         else:
@@ -282,7 +282,7 @@ def new_adapter(name: Annotated[str, typer.Argument()] = "", adapters: AdaptersO
 def list_(adapters: AdaptersOption = None) -> None:
     """Adapters with their variants, tasks and profiles."""
     from bench.profile import FOLDER
-    from tasks.classify import TASKS
+    from tasks.registry import TASKS
 
     for adapter in adapter_files.discover(adapters).values():
         say(f"adapter  {adapter.name}: {adapter.about}")

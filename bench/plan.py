@@ -8,15 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bench.adapters import PROJECT, Adapter, digest
 from bench.errors import UserError, unknown
 from bench.profile import Profile
 from bench.records import Cell, dumps
-from tasks.classify import TASKS
+from tasks.nef import Nef
+from tasks.registry import TASKS
 
 CERTIFY_TIMEOUT_SECONDS = 300
+FAMILIES = {"classify": "classification", "nef": "NEF"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +71,10 @@ def make_cells(
     for name in tasks:
         if name not in TASKS:
             raise unknown("task", name, TASKS)
-        batch = profile.build(name).batch
-        if batch > profile.train_images:
+        task = profile.build(name)
+        if not isinstance(task, Nef) and task.batch > profile.train_images:
             raise UserError(
-                f"{name}: a batch of {batch} exceeds train_images {profile.train_images}: "
+                f"{name}: a batch of {task.batch} exceeds train_images {profile.train_images}: "
                 f"set batch below [task.{name}] in the profile"
             )
     certificates: list[Cell] = []
@@ -127,6 +129,9 @@ def _shared_files() -> list[Path]:
         bench / "process.py",
         bench / "worker.py",
         bench / "certificate.py",
+        bench / "nef_certificate.py",
+        bench / "nef_worker.py",
+        bench / "outcomes.py",
         bench / "probes.py",
     ]
     return files + sorted((PROJECT / "tasks").glob("*.py")) + sorted((bench / "measure").glob("*.py"))
@@ -157,28 +162,29 @@ def _cell(
 ) -> Cell:
     task = profile.build(task_name)
     device = settings["device"]
+    family: Literal["classify", "nef"] = "nef" if isinstance(task, Nef) else "classify"
     skip = ""
-    if "classify" not in adapter.families:
-        skip = f"{adapter.name} declares no classification tasks"
+    if family not in adapter.families:
+        skip = f"{adapter.name} declares no {FAMILIES[family]} tasks"
     elif device not in adapter.devices:
         skip = f"{adapter.name} does not run on {device}"
     return Cell(
         cell="",
-        kind="classify",
+        kind=family,
         adapter=adapter.name,
         variant=variant,
-        learning=adapter.learning,
+        learning="least-squares" if isinstance(task, Nef) else adapter.learning,
         task=task_name,
         network=task.network,
         device=device,
         precision=settings["precision"],
         seed=seed,
-        train_images=profile.train_images,
-        test_images=profile.test_images,
-        curve_images=profile.curve_images,
+        train_images=0 if isinstance(task, Nef) else profile.train_images,
+        test_images=0 if isinstance(task, Nef) else profile.test_images,
+        curve_images=0 if isinstance(task, Nef) else profile.curve_images,
         steps=task.steps,
-        batch=task.batch,
-        epochs=task.epochs,
+        batch=task.seeds if isinstance(task, Nef) else task.batch,
+        epochs=0 if isinstance(task, Nef) else task.epochs,
         task_values=dict(profile.task.get(task_name, {})),
         certificate=None,
         timeout_seconds=profile.timeout_minutes * 60,

@@ -10,8 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.errors import UserError, first_problem, unknown
-from tasks.classify import TASKS
-from tasks.spec import Classify
+from tasks.registry import TASKS, Task
 
 FOLDER = Path(__file__).parent / "profiles"
 TRAIN_IMAGES = 60_000
@@ -47,7 +46,7 @@ class Profile(BaseModel):
             self.build(name)
         return self
 
-    def build(self, name: str) -> Classify:
+    def build(self, name: str) -> Task:
         """The task of that name with this profile's values.
 
         Raises:

@@ -74,6 +74,8 @@ class Progress:
         detail = record.reason or (record.parity if record.cell.kind == "certify" else "")
         if record.status == "ok" and record.cell.kind == "classify":
             detail = f"test {record.figures['test_accuracy']:.2%}"
+        elif record.status == "ok" and record.cell.kind == "nef":
+            detail = f"rmse {record.figures['rmse']:.4f}"
         line = f"{escape(self._head(record.cell))}  [{colour}]{record.status}[/]  {escape(detail or '')}"
         self._count(record)
         self.console.print(f"{line}  {record.seconds:.1f} s", highlight=False, soft_wrap=True)

@@ -41,7 +41,7 @@ class Cell(_Model):
     """One process to run.  ``cell`` is its readable, unique key; equal keys mean equal work."""
 
     cell: str
-    kind: Literal["certify", "classify"]
+    kind: Literal["certify", "classify", "nef"]
     adapter: str
     variant: str
     learning: str
@@ -54,7 +54,7 @@ class Cell(_Model):
     test_images: int
     curve_images: int
     steps: int
-    batch: int
+    batch: int = Field(description="images, or networks, computed at once")
     epochs: int
     task_values: dict[str, Any] = Field(description="keyword arguments of the task's factory")
     certificate: str | None = Field(description="the certify cell that a timed cell needs")
@@ -159,6 +159,8 @@ def result_rows(manifest: Manifest, records: Iterable[Record]) -> list[dict[str,
         known = cell.model_dump() | record.figures
         known |= {"run": manifest.run, "profile": manifest.profile, "division": "closed"}
         known |= {"status": record.status, "reason": record.reason, "parity": record.parity}
+        if cell.kind == "nef":  # nothing is trained on images
+            known |= dict.fromkeys(("train_images", "test_images", "epochs"))
         rows.append({column: known.get(column) for column in COLUMNS})
     return rows
 

@@ -171,7 +171,7 @@ def _run_cell(
             )
         outcome.setdefault("curve", curve)
         foreign = outcome.pop("foreign_cpu_share", None)
-        if outcome["status"] == "ok" and cell.kind == "classify":
+        if outcome["status"] == "ok" and cell.kind != "certify":
             outcome["metrics"].append({"metric": "foreign_cpu_share", "key": "machine", "value": foreign})
             if gpu is not None:
                 outcome["figures"]["device_used_bytes"] = gpu.peak_bytes

@@ -27,22 +27,17 @@ import numpy as np
 
 import adapters
 from adapters.protocol import Array, Classifier, Settings, Unsupported
-from bench import certificate
+from bench import certificate, nef_certificate, nef_worker
 from bench.measure.clock import timed
 from bench.measure.memory import host_peak_bytes
-from tasks.classify import TASKS, code_table, decode, epoch_order, initial_weights
+from bench.outcomes import Diverged, Wrong
+from tasks.classify import code_table, decode, epoch_order, initial_weights
 from tasks.images import encode, load_mnist
+from tasks.nef import Nef
+from tasks.registry import TASKS, Task
 from tasks.spec import Classify
 
 Say = Callable[[dict[str, Any]], None]
-
-
-class Wrong(Exception):
-    """The adapter did something other than what was asked; the message says what."""
-
-
-class Diverged(Exception):
-    """Training left the finite numbers."""
 
 
 def main() -> None:
@@ -110,6 +105,8 @@ def run(job: dict[str, Any], say: Say) -> dict[str, Any]:
     build = module.BUILDERS[type(task)]
     if job["kind"] == "certify":
         return report | certify(module, build, task, settings)
+    if isinstance(task, Nef):
+        return report | nef_worker.run(build, task, settings)
     return report | classify(build, task, settings, job, say)
 
 
@@ -134,15 +131,16 @@ def configure(module: ModuleType, settings: Settings) -> dict[str, Any]:
     return read
 
 
-def certify(
-    module: ModuleType, build: Callable[[Classify, Settings], Classifier], task: Classify, settings: Settings
-) -> dict[str, Any]:
+def certify(module: ModuleType, build: Callable[..., Any], task: Task, settings: Settings) -> dict[str, Any]:
     """Compare the adapter with the reference in float64, float32 and the precision asked for."""
-    deviations = []
+    deviations: list[certificate.Deviation] = []
     for precision in dict.fromkeys(("float64", "float32", settings.precision)):
         now = replace(settings, precision=precision)
         configure(module, now)
-        deviations += list(certificate.certify(build, task, now))
+        if isinstance(task, Nef):
+            deviations += nef_certificate.certify(build, task, now)
+        else:
+            deviations += certificate.certify(build, task, now)
     parity, reason = certificate.verdict(deviations, settings.precision)
     return {
         "status": "wrong" if parity == "wrong" else "ok",

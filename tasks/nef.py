@@ -199,7 +199,7 @@ class Nef:
         return next(ensemble for ensemble in self.ensembles if ensemble.name == name)
 
 
-def calculate(*, n: int = 50, seeds: int = 5) -> Nef:
+def calculate(*, n: int = 50, seeds: int = 10) -> Nef:
     """b is the square of a."""
     return Nef(
         name="calculate",
@@ -220,7 +220,7 @@ def calculate(*, n: int = 50, seeds: int = 5) -> Nef:
     )
 
 
-def add(*, n: int = 50, seeds: int = 5) -> Nef:
+def add(*, n: int = 50, seeds: int = 10) -> Nef:
     """c is the sum of a and b."""
     return Nef(
         name="add",
@@ -246,7 +246,7 @@ def add(*, n: int = 50, seeds: int = 5) -> Nef:
     )
 
 
-def multiply(*, n: int = 50, seeds: int = 5) -> Nef:
+def multiply(*, n: int = 50, seeds: int = 10) -> Nef:
     """d is the product of a and b, which meet in the two-dimensional c."""
     return Nef(
         name="multiply",
@@ -275,7 +275,7 @@ def multiply(*, n: int = 50, seeds: int = 5) -> Nef:
     )
 
 
-def memory(*, n: int = 50, seeds: int = 5) -> Nef:
+def memory(*, n: int = 50, seeds: int = 10) -> Nef:
     """b integrates a: transform 0.1 over the feedback's 0.1 s makes x' = u."""
     return Nef(
         name="memory",

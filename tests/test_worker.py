@@ -14,7 +14,7 @@ import pytest
 from adapters.protocol import Unsupported
 from bench import worker
 from bench.adapters import PROJECT
-from bench.worker import Diverged, Wrong
+from bench.outcomes import Diverged, Wrong
 from tasks.classify import TASKS
 from tests.harness import is_gone, wait_until
 

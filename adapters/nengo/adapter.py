@@ -106,10 +106,12 @@ class Apart:
     def run(self, inputs: Array) -> NefResult:
         """See the protocol."""
         results = [simulator.run(inputs) for simulator in self.simulators]
-        spikes = [result.spikes for result in results if result.spikes is not None]
         return NefResult(
             decoded=np.concatenate([result.decoded for result in results]),
-            spikes={name: np.concatenate([one[name] for one in spikes]) for name in spikes[0]},
+            spikes={
+                name: np.concatenate([result.spikes[name] for result in results])
+                for name in results[0].spikes
+            },
         )
 
     def sync(self) -> None:

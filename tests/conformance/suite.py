@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.protocol import Classifier, Settings, Unsupported
-from bench import certificate, worker
+from bench import certificate, nef_certificate, worker
 from bench.probes import extreme_images, random_weights, shrink
 from tasks import reference
-from tasks.classify import TASKS, code_table, csnn_stepbn, fc_lif
+from tasks.classify import code_table, csnn_stepbn, fc_lif
+from tasks.nef import Nef
+from tasks.registry import TASKS
 from tasks.spec import Classify, Flatten, Linear, Neuron, Spike
 
 # A fault of one in a million runs would still be found: five standard deviations.
@@ -40,8 +42,15 @@ class Subject:
         """A workload of the task, configured first as a worker would."""
         settings = replace(self.settings, **changes)
         worker.configure(self.module, settings)
+        _require(self.module, Classify)
         built: Classifier = self.module.BUILDERS[type(task)](task, settings)
         return built
+
+
+def _require(module: ModuleType, family: type) -> None:
+    """Skip what is asked of a family that the adapter does not have."""
+    if family not in module.BUILDERS:
+        raise Unsupported(f"there is no {family.__name__} among its BUILDERS")
 
 
 def small_fc() -> Classify:
@@ -55,13 +64,18 @@ def small_csnn() -> Classify:
 
 
 def check_certificate(name: str, subject: Subject) -> None:
-    """Spikes, gradients and the timed path equal the reference's."""
+    """What the task asks for equals the reference's: spikes; gradients and timed path, or decoded values."""
     task = TASKS[name]()
+    _require(subject.module, type(task))
     for precision in ("float64", "float32"):
         settings = replace(subject.settings, precision=precision)
         worker.configure(subject.module, settings)
-        build = subject.module.BUILDERS[Classify]
-        parity, reason = certificate.verdict(list(certificate.certify(build, task, settings)), precision)
+        build = subject.module.BUILDERS[type(task)]
+        if isinstance(task, Nef):
+            deviations = list(nef_certificate.certify(build, task, settings))
+        else:
+            deviations = list(certificate.certify(build, task, settings))
+        parity, reason = certificate.verdict(deviations, precision)
         assert parity != "wrong", reason
 
 

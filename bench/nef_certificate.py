@@ -1,0 +1,87 @@
+"""The parity certificate of the NEF tasks: every spike against tasks/nef_reference.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from adapters.protocol import NefResult, NefSimulator, Settings
+from bench.certificate import Deviation
+from tasks.nef import Model, Nef, build_model, stimulus_array
+from tasks.nef_reference import Truth, simulate
+
+Build = Callable[[Nef, Settings, Sequence[Model]], NefSimulator]
+
+MODELS = 3
+
+
+class Bounds(NamedTuple):
+    """What a precision may deviate by; ``decoded`` None: measured, not judged.
+
+    ``spikes``: 1 - |both| / |either| over all ensembles; ``decoded``: largest absolute error.
+    """
+
+    spikes: float
+    decoded: float | None
+
+
+# In float32 a spike that crosses the threshold one step later counts twice, and its neuron may stay late.
+BOUNDS = {"float64": Bounds(0.0, 1e-12), "float32": Bounds(0.05, None)}
+
+
+def certify(build: Build, task: Nef, settings: Settings) -> Iterator[Deviation]:
+    """Every comparison of one adapter, variant and precision with the reference.
+
+    All stimuli of the task; then the first one again, because a run must start from the initial state,
+    and with fewer models in another order over fewer steps, since no model may know of another.
+    """
+    bounds = BOUNDS[settings.precision]
+    models = [build_model(task, seed) for seed in range(MODELS)]
+    simulator = build(task, settings, models)
+    for stimulus in task.stimuli:
+        inputs = stimulus_array(task, stimulus)
+        truth = simulate(task, models, inputs)
+        where = f"{stimulus.name} {settings.precision}"
+        yield from _as_reference(simulator.run(inputs), truth, where, bounds)
+        active = [float(spikes.mean()) for spikes in truth.spikes.values()]
+        yield Deviation("firing rate", where, float(np.mean(active)), None)
+        yield Deviation("silent layers", where, sum(rate == 0 for rate in active), 0)
+    inputs = stimulus_array(task, task.stimuli[0])
+    where = f"{task.stimuli[0].name} {settings.precision}"
+    truth = simulate(task, models, inputs)
+    yield from _as_reference(simulator.run(inputs), truth, f"{where}, again", bounds)
+    others, fewer = [models[2], models[0]], inputs[: len(inputs) // 2]
+    found = build(task, settings, others).run(fewer)
+    yield from _as_reference(found, simulate(task, others, fewer), f"{where}, other models", bounds)
+
+
+def _as_reference(found: NefResult, truth: Truth, where: str, bounds: Bounds) -> Iterator[Deviation]:
+    mismatches = _shape_mismatches(found, truth)
+    yield Deviation("shape mismatches", where, mismatches, 0)
+    if mismatches:
+        return
+    decoded = np.asarray(found.decoded, np.float64)
+    error = float(np.abs(decoded - truth.decoded).max())
+    yield Deviation("decoded error", where, error, bounds.decoded)
+    yield Deviation("spike difference", where, _spike_difference(found, truth), bounds.spikes)
+
+
+def _shape_mismatches(found: NefResult, truth: Truth) -> float:
+    """Arrays whose shape is not the reference's; missing and surplus ensembles count."""
+    wrong = int(found.decoded.shape != truth.decoded.shape)
+    for name in found.spikes.keys() | truth.spikes.keys():
+        pair = found.spikes.get(name), truth.spikes.get(name)
+        wrong += pair[0] is None or pair[1] is None or pair[0].shape != pair[1].shape
+    return float(wrong)
+
+
+def _spike_difference(found: NefResult, truth: Truth) -> float:
+    """1 - |both| / |either| over the spikes of all ensembles; 0 where nobody fires."""
+    both = either = 0
+    for name, expected in truth.spikes.items():
+        seen = np.asarray(found.spikes[name], bool)
+        both += int((seen & expected).sum())
+        either += int((seen | expected).sum())
+    return 1 - both / either if either else 0.0
