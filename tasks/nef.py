@@ -33,7 +33,7 @@ class Ensemble:
 
     name: str
     neurons: int
-    dimensions: int = 1
+    dimensions: Literal[1, 2] = 1
     radius: float = 1.0
 
     def __str__(self) -> str:
@@ -364,7 +364,9 @@ def build_model(task: Nef, seed: int) -> Model:
     decoders: dict[tuple[str, Function], Float] = {}
     for index, ensemble in enumerate(task.ensembles):
         rng = np.random.default_rng([seed, index])
-        encoders = _directions(rng, ensemble.neurons, ensemble.dimensions)
+        encoders = _directions(_scattered(rng, ensemble.neurons, 1))
+        if ensemble.dimensions == 1:
+            encoders = np.sign(encoders[:, 1:])
         intercepts = rng.uniform(*task.intercepts, ensemble.neurons)
         gain, bias = gain_and_bias(task, rng.uniform(*task.max_rates, ensemble.neurons), intercepts)
         population = Population(
@@ -374,10 +376,9 @@ def build_model(task: Nef, seed: int) -> Model:
             voltage=_single(rng.uniform(0, 1, ensemble.neurons)),
         )
         populations[ensemble.name] = population
-        # as many points, uniform in the ball, as Nengo takes by default
+        # as many points as Nengo takes by default
         count = max(int(np.clip(500 * ensemble.dimensions, 750, 2500)), 2 * ensemble.neurons)
-        points = _directions(rng, count, ensemble.dimensions)
-        points *= rng.uniform(0, 1, (count, 1)) ** (1 / ensemble.dimensions)
+        points = _ball(_scattered(rng, count, ensemble.dimensions))
         activities = rates(task, population.gain * (points @ population.encoders.T) + population.bias)
         for name, function in task.decoded:
             if name == ensemble.name:
@@ -431,11 +432,30 @@ def solve_decoders(activities: Float, values: Float, regularization: float) -> F
     return solved
 
 
-def _directions(rng: np.random.Generator, count: int, dimensions: int) -> Float:
-    """Unit vectors [count, dimensions], uniform on the sphere."""
-    drawn = rng.normal(size=(count, dimensions))
-    unit: Float = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
-    return unit
+def _scattered(rng: np.random.Generator, count: int, dimensions: int) -> Float:
+    """Points [count, dimensions] spread evenly over the unit cube, from a random start.
+
+    The additive recurrence R_d of Roberts 2018, "The unreasonable effectiveness of quasirandom sequences".
+    Nengo too scatters encoders and evaluation points unless it is told otherwise.
+    """
+    root = 2.0
+    for _ in range(60):  # to the root of x ** (d + 1) = x + 1
+        root = (1 + root) ** (1 / (dimensions + 1))
+    steps = root ** -np.arange(1.0, dimensions + 1)
+    points: Float = (rng.uniform(size=dimensions) + np.arange(count)[:, None] * steps) % 1
+    return points
+
+
+def _directions(points: Float) -> Float:
+    """Unit vectors [count, 2] at the angles that points [count, 1] of the unit interval stand for."""
+    return np.concatenate([np.cos(2 * np.pi * points), np.sin(2 * np.pi * points)], axis=1)
+
+
+def _ball(points: Float) -> Float:
+    """Points of the unit cube [count, 1 or 2] taken to the unit ball, spread as evenly there."""
+    if points.shape[1] == 1:
+        return 2 * points - 1
+    return _directions(points[:, :1]) * np.sqrt(points[:, 1:])
 
 
 def _single(values: Float) -> Float:

@@ -1,0 +1,128 @@
+"""What Nengo core makes of the NEF tasks' parts, beside ours; runs in Nengo's environment.
+
+python -m tests.nengo_core      one JSON object on stdout, see ``main``
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import nengo
+import numpy as np
+
+from adapters.nengo.adapter import configure, nef_simulator
+from adapters.protocol import Settings
+from tasks import nef
+from tasks.nef import FUNCTIONS, Float, Model, Nef, build_model, ideal, stimulus_array
+from tasks.nef_reference import simulate
+
+SETTINGS = Settings(
+    device="cpu",
+    precision="float64",
+    tf32=False,
+    cudnn_benchmark=False,
+    deterministic=False,
+    threads=1,
+    seed=0,
+    variant="together",
+)
+
+
+def simulators() -> dict[str, dict[str, float]]:
+    """By task: spikes of Nengo core, those that differ from the reference's, largest decoded difference.
+
+    ``planted``: spikes that differ where the reference starts one neuron of each ensemble elsewhere.
+    """
+    found = {}
+    for name, factory in nef.TASKS.items():
+        task = factory(n=50)
+        models = [build_model(task, seed) for seed in range(2)]
+        simulator = nef_simulator(task, SETTINGS, models)
+        counts = {"spikes": 0, "different": 0, "planted": 0}
+        error = 0.0
+        for stimulus in task.stimuli:
+            inputs = stimulus_array(task, stimulus)
+            core, truth = simulator.run(inputs), simulate(task, models, inputs)
+            moved = simulate(task, [_moved(model) for model in models], inputs)
+            error = max(error, float(np.abs(core.decoded - truth.decoded).max()))
+            for ensemble, spikes in core.spikes.items():
+                counts["spikes"] += int(spikes.sum())
+                counts["different"] += int((spikes != truth.spikes[ensemble]).sum())
+                counts["planted"] += int((spikes != moved.spikes[ensemble]).sum())
+        found[name] = counts | {"error": error}
+    return found
+
+
+def _moved(model: Model) -> Model:
+    populations = {}
+    for name, population in model.populations.items():
+        voltage = population.voltage.copy()
+        loudest = population.bias.argmax()
+        voltage[loudest] = (voltage[loudest] + 0.5) % 1
+        populations[name] = replace(population, voltage=voltage)
+    return replace(model, populations=populations)
+
+
+def ideals() -> dict[str, float]:
+    """By task: largest difference between ``ideal`` and Nengo's ``Direct`` mode, over all stimuli."""
+    worst = {}
+    for name, factory in nef.TASKS.items():
+        task = factory()
+        worst[name] = max(
+            float(np.abs(_direct(task, inputs) - ideal(task, inputs)).max())
+            for inputs in (stimulus_array(task, stimulus) for stimulus in task.stimuli)
+        )
+    return worst
+
+
+def _direct(task: Nef, inputs: Float) -> Float:
+    with nengo.Network() as network:
+        sources = {
+            name: nengo.Node(lambda t, i=index: inputs[round(t / task.dt) - 1, i], size_out=1)
+            for index, name in enumerate(task.inputs)
+        }
+        for e in task.ensembles:
+            sources[e.name] = nengo.Ensemble(1, e.dimensions, neuron_type=nengo.Direct())
+        for c in task.connections:
+            function = FUNCTIONS[c.function] if c.source not in task.inputs else None
+            target = sources[c.target][c.arrives]
+            how = {"synapse": c.synapse, "transform": c.transform}
+            nengo.Connection(sources[c.source], target, function=function, **how)
+        probe = nengo.Probe(sources[task.output], synapse=task.probe_synapse)
+    with nengo.Simulator(network, dt=task.dt, progress_bar=False) as simulator:
+        simulator.run_steps(len(inputs), progress_bar=False)
+    decoded: Float = simulator.data[probe]
+    return decoded
+
+
+def parts() -> dict[str, float]:
+    """Largest relative difference between our gains, rates and decoders and those of Nengo's classes."""
+    task = nef.memory()
+    rng = np.random.default_rng(0)
+    largest, intercepts = rng.uniform(200, 400, 40), rng.uniform(-1, 1, 40)
+    gain, bias = nef.gain_and_bias(task, largest, intercepts)
+    core = nengo.LIF(tau_rc=task.tau_rc, tau_ref=task.tau_ref)
+    core_gain, core_bias = core.gain_bias(largest, intercepts)
+    x = rng.uniform(-1, 1, (300, 1))
+    activities = nef.rates(task, gain * x + bias)
+    core_activities = core.rates(np.broadcast_to(x, (300, 40)), gain, bias)
+    decoders = nef.solve_decoders(activities, x, 0.1)
+    core_decoders, _ = nengo.solvers.LstsqL2(reg=0.1)(activities, x, rng=np.random.RandomState(0))
+    pairs = {
+        "gain": (gain, core_gain),
+        "bias": (bias, core_bias),
+        "rates": (activities, core_activities),
+        "decoders": (decoders, core_decoders),
+    }
+    return {name: float(np.abs(a - b).max() / np.abs(b).max()) for name, (a, b) in pairs.items()}
+
+
+def main() -> None:
+    """Print ``simulators``, ``ideals`` and ``parts``."""
+    configure(SETTINGS)
+    print(json.dumps({"simulators": simulators(), "ideals": ideals(), "parts": parts()}))
+
+
+if __name__ == "__main__":
+    main()

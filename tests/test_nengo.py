@@ -1,0 +1,50 @@
+"""The NEF reference and the ideal against Nengo core, in Nengo's own environment."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from bench.adapters import PROJECT
+from bench.environments import prepare
+from bench.process import worker_environment
+from tasks.nef import TASKS
+
+
+@pytest.fixture(scope="module")
+def core() -> dict[str, Any]:
+    python = prepare(PROJECT / "adapters" / "nengo", root=PROJECT, say=print)
+    settings = {"threads": 1, "deterministic": False, "device": "cpu"}
+    done = subprocess.run(
+        [python, "-m", "tests.nengo_core"],
+        cwd=PROJECT,
+        env=worker_environment(settings),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_reference_equals_nengo_core_spike_by_spike(core: dict[str, Any], task: str) -> None:
+    found = core["simulators"][task]
+    assert found["spikes"] > 50_000
+    assert found["different"] == 0
+    assert found["error"] < 1e-13  # measured: 2e-15
+    assert found["planted"] > 0  # one initial voltage is enough to be seen
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_ideal_equals_direct_mode(core: dict[str, Any], task: str) -> None:
+    assert core["ideals"][task] < 1e-12
+
+
+@pytest.mark.parametrize("part", ["gain", "bias", "rates", "decoders"])
+def test_the_model_is_built_by_nengos_equations(core: dict[str, Any], part: str) -> None:
+    assert core["parts"][part] < 1e-10
