@@ -35,6 +35,9 @@ class NengoDLClassifier:
         self.codes = tf.constant(code_table(task), self.dtype)
         self._train_batch = tf.function(self._train_batch_eagerly)
         self._predict_batch = tf.function(self._predict_batch_eagerly)
+        self.probed: dict[int, Network] = {}
+        self._trace_training = tf.function(forward_and_back)
+        self._trace_evaluation = tf.function(forward)
 
     def _network(self, samples: int, *, probed: bool) -> Network:
         return Network(self.task, samples, folded=self.folded, probed=probed, dtype=self.dtype)
@@ -83,22 +86,20 @@ class NengoDLClassifier:
         size = self.task.batch
         missing = -len(images) % size
         padded = np.concatenate([images, np.zeros((missing, *images.shape[1:]), np.uint8)])
-        batches = tf.constant(np.moveaxis(padded, 1, -1).reshape(-1, size, *self.images_shape))
+        padded = np.moveaxis(padded, 1, -1)
+        batches = tf.constant(padded.reshape(-1, size, *padded.shape[1:]))
         return tf.concat([self._predict_batch(batch) for batch in batches], axis=0).numpy()[: len(images)]
-
-    @property
-    def images_shape(self) -> tuple[int, ...]:
-        """One image, channels last."""
-        return (*self.task.input_shape[1:], self.task.input_shape[0])
 
     def trace(self, inputs: Array, codes: Array, *, training: bool) -> Trace:
         """See the protocol; on a network of its own, since only there every Spike layer is probed."""
-        network = self._network(inputs.shape[1], probed=True)
+        samples = inputs.shape[1]
+        if samples not in self.probed:
+            self.probed[samples] = self._network(samples, probed=True)
+        network = self.probed[samples]
         network.load_weights(self.weights())
         sequence = tf.constant(np.moveaxis(inputs, 2, -1), self.dtype)
-        run = tf.function(forward_and_back if training else forward)
+        run = self._trace_training if training else self._trace_evaluation
         spikes, _, gradients = run(network, sequence, tf.constant(codes, self.dtype))
-        network.simulator.close()
         return Trace(
             spikes=tuple(
                 _channels_first(layer, shape) for layer, shape in zip(spikes, network.shapes, strict=True)

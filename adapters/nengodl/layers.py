@@ -6,6 +6,8 @@ tasks/spec.py is [height, width, channels] here, and ``Flatten`` puts the elemen
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from tasks.spec import BatchNorm, Conv, Flatten, Layer, Linear, MaxPool, Spike
@@ -17,7 +19,8 @@ MOMENTUM = 0.1
 class BatchNormalization(tf.keras.layers.Layer):
     """``tasks.spec.BatchNorm`` over the minibatch, in ``parts`` equal parts one after the other.
 
-    Keras's own keeps a biased running variance in float64.
+    Ioffe and Szegedy 2015, the gradient through mean and variance included.  Keras's own keeps a biased
+    running variance in float64, and in float32 its sums are too coarse: see ``total``.
     """
 
     def __init__(self, parts: int, dtype: str) -> None:
@@ -40,14 +43,39 @@ class BatchNormalization(tf.keras.layers.Layer):
         return tf.concat([self._train(part) for part in tf.split(x, self.parts)], axis=0)
 
     def _train(self, x: tf.Tensor) -> tf.Tensor:
-        mean, var = tf.nn.moments(x, axes=list(range(len(x.shape) - 1)))
         count = x.shape.num_elements() // x.shape[-1]
+        mean = total(x) / count
+        var = total(tf.square(x - mean)) / count
         self.running_mean.assign_add(MOMENTUM * (mean - self.running_mean))
         self.running_var.assign_add(MOMENTUM * (var * (count / (count - 1)) - self.running_var))
-        return self._normalise(x, mean, var)
+
+        @tf.custom_gradient
+        def affine(
+            x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor
+        ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
+            inverse = tf.math.rsqrt(var + EPS)
+            normal = (x - mean) * inverse
+
+            def backward(grad: tf.Tensor) -> tuple[tf.Tensor, ...]:
+                to_weight, to_bias = total(grad * normal), total(grad)
+                centred = grad - to_bias / count - normal * (to_weight / count)
+                return weight * inverse * centred, to_weight, to_bias
+
+            return normal * weight + bias, backward
+
+        return affine(x, tf.identity(self.weight), tf.identity(self.bias))
 
     def _normalise(self, x: tf.Tensor, mean: tf.Tensor, var: tf.Tensor) -> tf.Tensor:
         return tf.nn.batch_normalization(x, mean, var, self.bias, self.weight, EPS)
+
+
+def total(x: tf.Tensor) -> tf.Tensor:
+    """Sum of [N, height, width, channels] per channel, one axis at a time.
+
+    TensorFlow adds all N * height * width terms up one after the other, which in float32 leaves
+    the gradient of the certificate's network 1.4e-5 from the reference; this leaves 4e-6.
+    """
+    return tf.reduce_sum(tf.reduce_sum(tf.reduce_sum(x, 2), 1), 0)
 
 
 class FlattenChannelsFirst(tf.keras.layers.Layer):

@@ -57,12 +57,11 @@ class Network:
                     shape_in=channels_last(shape),
                     shape_out=channels_last(output_shape(layer, shape)),
                 )
-            self.simulator = nengo_dl.Simulator(
-                network,
-                minibatch_size=samples * task.steps if folded else samples,
-                progress_bar=False,
-                seed=0,
-            )
+            minibatch = samples * task.steps if folded else samples
+            with nengo_dl.Simulator(
+                network, minibatch_size=minibatch, progress_bar=False, seed=0
+            ) as simulator:
+                self.model = simulator.keras_model  # which outlives the simulator
         self.variables = {
             f"{index}.{name}": variable
             for index, layer in self.layers.items()
@@ -81,7 +80,7 @@ class Network:
             run = steps
             flat = tf.transpose(flat, [1, 0, 2])
         count = tf.fill([flat.shape[0], 1], run)
-        *spikes, _ = self.simulator.keras_model([flat, count], training=training)
+        *spikes, _ = self.model([flat, count], training=training)
         if self.folded:
             return [tf.reshape(x, [steps, self.samples, -1]) for x in spikes]
         return [tf.transpose(x, [1, 0, 2]) for x in spikes]
