@@ -85,6 +85,9 @@ def make_cells(
             for adapter, variant in pairs:
                 base = _cell(profile, adapter, variant, task_name, seed, settings)
                 work = [shared, digest(adapter.files()), dict(settings), dict(machine)]
+                if base.division == "open":
+                    timed.append(base.model_copy(update={"cell": _key(base, work)}))
+                    continue
                 # a certificate knows neither seed nor how much is trained
                 certify = base.model_copy(
                     update={
@@ -101,7 +104,7 @@ def make_cells(
                     certificates.append(certify)
                 timed.append(base.model_copy(update={"cell": _key(base, work), "certificate": certify.cell}))
             rounds.append(timed)
-    if not certificates:
+    if not any(rounds):
         raise UserError("nothing to run: no adapter was found")
     shuffle = random.Random(order_seed([*certificates, *chain(*rounds)]))
     for timed in rounds:
@@ -134,15 +137,19 @@ def _shared_files() -> list[Path]:
 
 def _variants(adapters: Sequence[Adapter], wanted: tuple[str, ...] | None) -> list[tuple[Adapter, str]]:
     if wanted is None:
-        return [(adapter, adapter.default) for adapter in adapters]
-    known = {variant for adapter in adapters for variant in adapter.variants}
+        return [
+            (adapter, variant)
+            for adapter in adapters
+            for variant in (*filter(None, [adapter.default]), *adapter.open)
+        ]
+    known = {variant for adapter in adapters for variant in (*adapter.variants, *adapter.open)}
     for variant in wanted:
         if variant != "all" and variant not in known:
             raise unknown("variant", variant, {*known, "all"})
     return [
         (adapter, variant)
         for adapter in adapters
-        for variant in adapter.variants
+        for variant in (*adapter.variants, *adapter.open)
         if variant in wanted or "all" in wanted
     ]
 
@@ -158,7 +165,8 @@ def _cell(
     task = profile.build(task_name)
     device = settings["device"]
     skip = ""
-    if "classify" not in adapter.families:
+    is_open = variant in adapter.open
+    if "classify" not in adapter.families and not is_open:
         skip = f"{adapter.name} declares no classification tasks"
     elif device not in adapter.devices:
         skip = f"{adapter.name} does not run on {device}"
@@ -167,6 +175,7 @@ def _cell(
         kind="classify",
         adapter=adapter.name,
         variant=variant,
+        division="open" if is_open else "closed",
         learning=adapter.learning,
         task=task_name,
         network=task.network,

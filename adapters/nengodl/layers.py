@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tasks.spec import BatchNorm, Conv, Flatten, Layer, Linear, MaxPool, Spike
+from tasks.spec import BatchNorm, Conv, Flatten, Layer, Linear, MaxPool, Shape, Spike
 
 EPS = 1e-5
 MOMENTUM = 0.1
@@ -86,6 +86,11 @@ class FlattenChannelsFirst(tf.keras.layers.Layer):
         if len(x.shape) == 4:
             x = tf.transpose(x, [0, 3, 1, 2])
         return tf.reshape(x, [x.shape[0], -1])
+
+
+def channels_last(shape: Shape) -> Shape:
+    """[channels, height, width] as [height, width, channels]; a flat shape as it is."""
+    return (*shape[1:], shape[0])
 
 
 def keras_layer(layer: Layer, *, parts: int, dtype: str) -> tf.keras.layers.Layer:

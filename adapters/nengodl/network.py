@@ -10,11 +10,11 @@ import tensorflow as tf
 from nengo.dists import Choice
 
 from adapters.nengo_family.membrane import Membrane
-from adapters.nengodl.layers import keras_layer, variables
+from adapters.nengodl.layers import channels_last, keras_layer, variables
 from adapters.nengodl.neuron import FoldedMembrane
 from adapters.nengodl.shim import nengo_dl
 from adapters.protocol import Array, Unsupported
-from tasks.spec import BatchNorm, Classify, Shape, Spike, input_shapes, output_shape
+from tasks.spec import BatchNorm, Classify, Spike, input_shapes, output_shape
 
 
 class Network:
@@ -95,11 +95,6 @@ class Network:
             raise ValueError(f"weights {sorted(weights)} given for variables {sorted(self.variables)}")
         for name, variable in self.variables.items():
             variable.assign(from_torch(np.asarray(weights[name])).astype(variable.dtype.as_numpy_dtype))
-
-
-def channels_last(shape: Shape) -> Shape:
-    """[channels, height, width] as [height, width, channels]; a flat shape as it is."""
-    return (*shape[1:], shape[0])
 
 
 def to_torch(tensor: tf.Tensor) -> Array:
