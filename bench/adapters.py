@@ -21,8 +21,10 @@ class Adapter(BaseModel):
 
     ``families``: the workloads it builds; ``devices`` it runs on; ``learning``: how its weights come
     about; ``uses``: sibling folders whose code it imports; ``variants``: name -> one line about it;
-    ``default``: the variant that is run when none is asked for; ``deviations``: conformance checks that
-    fail for a known reason, as ``check`` or ``variant/check`` -> reason.
+    ``default``: the variant that is run when none is asked for; ``open``: variants of the open division,
+    which classify images in the framework's own way, without a certificate, and are run as well;
+    ``deviations``: conformance checks that fail for a known reason, as ``check`` or
+    ``variant/check`` -> reason.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,14 +36,17 @@ class Adapter(BaseModel):
     devices: list[Literal["cpu", "cuda"]]
     learning: Literal["bptt", "least-squares", "none"]
     uses: list[str] = []
-    default: str
-    variants: dict[str, str]
+    default: str = ""
+    variants: dict[str, str] = {}
+    open: dict[str, str] = {}
     deviations: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _default_is_a_variant(self) -> Adapter:
-        if self.default not in self.variants:
+        if self.default not in self.variants and (self.default or self.variants or not self.open):
             raise ValueError(f"default = {self.default!r} is none of its variants {sorted(self.variants)}")
+        if both := self.variants.keys() & self.open.keys():
+            raise ValueError(f"variants {sorted(both)} stand in both divisions")
         return self
 
     def files(self) -> list[Path]:

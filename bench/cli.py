@@ -288,6 +288,8 @@ def list_(adapters: AdaptersOption = None) -> None:
         say(f"adapter  {adapter.name}: {adapter.about}")
         for variant, about in adapter.variants.items():
             say(f"  variant  {variant}{' (default)' if variant == adapter.default else ''}: {about}")
+        for variant, about in adapter.open.items():
+            say(f"  variant  {variant} (open division): {about}")
     for name, task in TASKS.items():
         say(f"task     {name}: {task().network}")
     for path in sorted(FOLDER.glob("*.toml")):

@@ -85,8 +85,13 @@ def make_cells(
         for task_name in tasks:
             timed = []
             for adapter, variant in pairs:
+                if variant in adapter.open and isinstance(profile.build(task_name), Nef):
+                    continue  # the open division is one of image classification
                 base = _cell(profile, adapter, variant, task_name, seed, settings)
                 work = [shared, digest(adapter.files()), dict(settings), dict(machine)]
+                if base.division == "open":
+                    timed.append(base.model_copy(update={"cell": _key(base, work)}))
+                    continue
                 # a certificate knows neither seed nor how much is trained
                 certify = base.model_copy(
                     update={
@@ -103,7 +108,7 @@ def make_cells(
                     certificates.append(certify)
                 timed.append(base.model_copy(update={"cell": _key(base, work), "certificate": certify.cell}))
             rounds.append(timed)
-    if not certificates:
+    if not any(rounds):
         raise UserError("nothing to run: no adapter was found")
     shuffle = random.Random(order_seed([*certificates, *chain(*rounds)]))
     for timed in rounds:
@@ -139,15 +144,19 @@ def _shared_files() -> list[Path]:
 
 def _variants(adapters: Sequence[Adapter], wanted: tuple[str, ...] | None) -> list[tuple[Adapter, str]]:
     if wanted is None:
-        return [(adapter, adapter.default) for adapter in adapters]
-    known = {variant for adapter in adapters for variant in adapter.variants}
+        return [
+            (adapter, variant)
+            for adapter in adapters
+            for variant in (*filter(None, [adapter.default]), *adapter.open)
+        ]
+    known = {variant for adapter in adapters for variant in (*adapter.variants, *adapter.open)}
     for variant in wanted:
         if variant != "all" and variant not in known:
             raise unknown("variant", variant, {*known, "all"})
     return [
         (adapter, variant)
         for adapter in adapters
-        for variant in adapter.variants
+        for variant in (*adapter.variants, *adapter.open)
         if variant in wanted or "all" in wanted
     ]
 
@@ -164,8 +173,9 @@ def _cell(
     device = settings["device"]
     family: Literal["classify", "nef"] = "nef" if isinstance(task, Nef) else "classify"
     skip = ""
-    if family not in adapter.families:
-        skip = f"{adapter.name} declares no {FAMILIES[family]} tasks"
+    is_open = variant in adapter.open
+    if family not in adapter.families and not is_open:
+        skip = f"{adapter.name} {variant} declares no {FAMILIES[family]} tasks"
     elif device not in adapter.devices:
         skip = f"{adapter.name} does not run on {device}"
     return Cell(
@@ -173,6 +183,7 @@ def _cell(
         kind=family,
         adapter=adapter.name,
         variant=variant,
+        division="open" if is_open else "closed",
         learning="least-squares" if isinstance(task, Nef) else adapter.learning,
         task=task_name,
         network=task.network,

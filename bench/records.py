@@ -44,6 +44,7 @@ class Cell(_Model):
     kind: Literal["certify", "classify", "nef"]
     adapter: str
     variant: str
+    division: Literal["closed", "open"] = "closed"
     learning: str
     task: str
     network: str
@@ -157,7 +158,7 @@ def result_rows(manifest: Manifest, records: Iterable[Record]) -> list[dict[str,
         if cell.kind == "certify":
             continue
         known = cell.model_dump() | record.figures
-        known |= {"run": manifest.run, "profile": manifest.profile, "division": "closed"}
+        known |= {"run": manifest.run, "profile": manifest.profile}
         known |= {"status": record.status, "reason": record.reason, "parity": record.parity}
         if cell.kind == "nef":  # nothing is trained on images
             known |= dict.fromkeys(("train_images", "test_images", "epochs"))

@@ -195,7 +195,17 @@ def _worst(certificate: Record) -> list[dict[str, Any]]:
 
 
 def _job(cell: Cell, settings: Mapping[str, Any], adapter: Adapter, data: Path | None) -> dict[str, Any]:
-    wanted = ("kind", "adapter", "task", "task_values", "train_images", "test_images", "curve_images")
+    wanted = (
+        "kind",
+        "adapter",
+        "division",
+        "learning",
+        "task",
+        "task_values",
+        "train_images",
+        "test_images",
+        "curve_images",
+    )
     own = {name: value for name, value in settings.items() if name != "environment"}
     return {name: getattr(cell, name) for name in wanted} | {
         "adapters": str(adapter.folder.parent),

@@ -26,6 +26,10 @@ def test_every_adapter_does_the_core_tasks(tmp_path: Path) -> None:
         (adapter, task) for adapter in adapters for task in CORE
     }
     for row in rows:
+        if row["division"] == "open":
+            assert (row["status"], row["reason"], row["parity"]) == ("ok", "", "")
+            assert row["test_accuracy"]
+            continue
         if CORE[row["task"]] not in adapters[row["adapter"]].families:
             assert (row["status"], row["parity"]) == ("skipped", "")
             continue

@@ -12,8 +12,10 @@ import numpy as np
 from nengo.solvers import NoSolver
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from adapters.nengo.classify import LeastSquaresClassifier
 from adapters.protocol import Array, NefResult, Settings, Unsupported
 from tasks.nef import FUNCTIONS, Model, Nef
+from tasks.spec import Classify
 
 
 class Network:
@@ -157,4 +159,4 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | found
 
 
-BUILDERS = {Nef: nef_simulator}
+BUILDERS = {Classify: LeastSquaresClassifier, Nef: nef_simulator}

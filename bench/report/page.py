@@ -15,7 +15,7 @@ from bench.records import Cell, Manifest, Record, load_manifest, load_records, w
 from bench.report import tables
 from bench.report.glossary import GLOSSARY, STATUSES
 from bench.report.plots import INK, PAPER, Plot, Styles, plots, styles
-from bench.report.ranking import PENDING, Section, sections
+from bench.report.ranking import PENDING, Row, Section, sections
 from bench.report.tables import Table
 from bench.report.text import ABSENT, markdown
 
@@ -157,13 +157,19 @@ def _task(section: Section, look: Styles) -> _Task:
     elif lacking:
         remarks.append(f"Not plotted, because no cell measured it: {'; '.join(lacking)}.")
     left_out = [
-        f"{row.adapter} {row.variant} ({row.status if row.status != 'ok' else 'parity wrong'})"
+        f"{row.adapter} {row.variant} ({_why_left_out(row)})"
         for row in section.rows
         if not row.comparable and row.status != PENDING
     ]
     if made and left_out:
         remarks.append(f"Not in the plots: {', '.join(left_out)}.")
     return _Task(section, tables.comparison(section), _warning(section), made, remarks)
+
+
+def _why_left_out(row: Row) -> str:
+    if row.tier == "open":
+        return "open division"
+    return row.status if row.status != "ok" else "parity wrong"
 
 
 def _warning(section: Section) -> str:

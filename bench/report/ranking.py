@@ -12,8 +12,8 @@ from typing import Literal
 from bench.records import Cell, Manifest, Parity, Record, dumps
 from bench.report.text import first_line
 
-Tier = Literal["ranked", "reduced precision", "not ranked"]
-TIERS: tuple[Tier, ...] = ("ranked", "reduced precision", "not ranked")
+Tier = Literal["ranked", "reduced precision", "open", "not ranked"]
+TIERS: tuple[Tier, ...] = ("ranked", "reduced precision", "open", "not ranked")
 PENDING = "pending"
 
 # cells that agree in all of these do the same work
@@ -56,7 +56,7 @@ class Row:
     @property
     def comparable(self) -> bool:
         """Whether the figures are of the work that was asked for."""
-        return self.status == "ok" and self.parity != "wrong"
+        return self.status == "ok" and self.parity != "wrong" and self.tier != "open"
 
     def values(self, figure: str) -> list[float]:
         """The figure of every seed that has it."""
@@ -149,6 +149,8 @@ def _judged(row: Row, other_outcomes: dict[str, int]) -> Row:
     """The row with its tier, or with what keeps an ``ok`` row from being ranked."""
     if row.status != "ok":
         return row
+    if row.records[0].cell.division == "open":
+        return replace(row, tier="open")
     if other_outcomes:
         ended = (f"{status} in {count}" for status, count in other_outcomes.items())
         obstacle = f"{', '.join(ended)} of {row.planned} seeds"
@@ -173,7 +175,7 @@ def _ranked(rows: list[Row]) -> list[Row]:
             fastest = median(members[0].values("epoch_seconds"))
             ratio = median(row.values("epoch_seconds")) / fastest if fastest else None
             ordered.append(replace(row, rank=rank, ratio=ratio))
-    rest = [row for row in rows if row.tier == "not ranked"]
+    rest = [row for row in rows if row.tier in TIERS[2:]]
     rest.sort(
         key=lambda row: (row.status != "ok", row.status == PENDING, row.adapter, row.variant, row.status)
     )

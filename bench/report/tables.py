@@ -73,6 +73,7 @@ _SPIKE_RATE = _Figure("spike rate", "spike_rate", text.rate)
 _TIER_TITLES = {
     "ranked": "Ranked by s/epoch",
     "reduced precision": "Reduced precision, ranked apart",
+    "open": "Open division: the same images and goal, the framework's own way; not ranked",
     "not ranked": "Not ranked",
 }
 

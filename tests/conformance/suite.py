@@ -31,26 +31,29 @@ from tasks.spec import Classify, Flatten, Linear, Neuron, Spike
 SIGMAS = 5
 
 
+FAMILIES = {Classify: "classify", Nef: "nef"}
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """An adapter's module under the settings of one variant."""
 
     module: ModuleType
     settings: Settings
+    families: tuple[str, ...]
+
+    def require(self, task: type) -> None:
+        """Skip what is asked of a family that adapter.toml does not declare (for the closed division)."""
+        if FAMILIES[task] not in self.families:
+            raise Unsupported(f"{FAMILIES[task]} is none of its families")
 
     def build(self, task: Classify, **changes: Any) -> Classifier:
         """A workload of the task, configured first as a worker would."""
         settings = replace(self.settings, **changes)
         worker.configure(self.module, settings)
-        _require(self.module, Classify)
+        self.require(type(task))
         built: Classifier = self.module.BUILDERS[type(task)](task, settings)
         return built
-
-
-def _require(module: ModuleType, family: type) -> None:
-    """Skip what is asked of a family that the adapter does not have."""
-    if family not in module.BUILDERS:
-        raise Unsupported(f"there is no {family.__name__} among its BUILDERS")
 
 
 def small_fc() -> Classify:
@@ -66,7 +69,7 @@ def small_csnn() -> Classify:
 def check_certificate(name: str, subject: Subject) -> None:
     """What the task asks for equals the reference's: spikes; gradients and timed path, or decoded values."""
     task = TASKS[name]()
-    _require(subject.module, type(task))
+    subject.require(type(task))
     for precision in ("float64", "float32"):
         settings = replace(subject.settings, precision=precision)
         worker.configure(subject.module, settings)
@@ -329,7 +332,7 @@ def main() -> None:
     events = worker.take_stdout()
     job = json.loads(sys.stdin.readline())
     module = worker.load_adapter(job["adapter"], Path(job["adapters"]))
-    for outcome in outcomes(Subject(module, Settings(**job["settings"]))):
+    for outcome in outcomes(Subject(module, Settings(**job["settings"]), tuple(job["families"]))):
         print(json.dumps(outcome), file=events, flush=True)
 
 

@@ -1,0 +1,142 @@
+"""The closed division's classifier: the reference neuron, trained through time by torch's optimisers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from adapters.nengodl.network import Network, to_torch
+from adapters.nengodl.optimizer import Optimizer
+from adapters.nengodl.settings import device_memory, sync
+from adapters.protocol import Array, Settings, Trace, Unsupported
+from tasks.classify import code_table
+from tasks.spec import Classify
+
+
+class NengoDLClassifier:
+    """``Classifier`` of adapters/protocol.py; variants ``loop`` and ``folded``.
+
+    Raises:
+        Unsupported: see ``Network``, and for mixed precision.
+    """
+
+    def __init__(self, task: Classify, settings: Settings) -> None:
+        if settings.precision == "amp":
+            raise Unsupported("NengoDL's simulator computes in one precision: no mixed precision")
+        self.task = task
+        self.dtype = settings.precision
+        self.folded = settings.variant == "folded"
+        self.network = self._network(task.batch, probed=False)
+        self.optimizer = Optimizer(task, list(self.network.trainable.values()))
+        self.random = tf.random.Generator.from_seed(settings.seed)
+        self.codes = tf.constant(code_table(task), self.dtype)
+        self._train_batch = tf.function(self._train_batch_eagerly)
+        self._predict_batch = tf.function(self._predict_batch_eagerly)
+        self.probed: dict[int, Network] = {}
+        self._trace_training = tf.function(forward_and_back)
+        self._trace_evaluation = tf.function(forward)
+
+    def _network(self, samples: int, *, probed: bool) -> Network:
+        return Network(self.task, samples, folded=self.folded, probed=probed, dtype=self.dtype)
+
+    def load(self, images: NDArray[np.uint8], labels: NDArray[np.integer]) -> None:
+        """See the protocol; images stay uint8 on the device."""
+        self.images = tf.constant(np.moveaxis(images, 1, -1))
+        self.labels = tf.constant(labels, tf.int32)
+
+    def load_weights(self, weights: Mapping[str, Array]) -> None:
+        """See the protocol."""
+        self.network.load_weights(weights)
+        self.optimizer.forget()
+
+    def weights(self) -> dict[str, Array]:
+        """See the protocol."""
+        return self.network.weights()
+
+    def _encode(self, images: tf.Tensor) -> tf.Tensor:
+        """Images uint8 [N, ...] to inputs [T, N, ...]: see ``tasks.images.encode``."""
+        intensity = tf.cast(images, self.dtype) / 255
+        shape = (self.task.steps, *images.shape)
+        if self.task.encoder == "direct":
+            return tf.broadcast_to(intensity, shape)
+        # uniform in [0, 1): 255 always fires and 0 never
+        return tf.cast(self.random.uniform(shape, dtype=self.dtype) < intensity, self.dtype)
+
+    def _train_batch_eagerly(self, images: tf.Tensor, labels: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+        inputs = self._encode(tf.gather(images, batch))
+        codes = tf.gather(self.codes, tf.gather(labels, batch))
+        _, rates, gradients = forward_and_back(self.network, inputs, codes)
+        self.optimizer.step(gradients)
+        return rates
+
+    def _predict_batch_eagerly(self, images: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean(self.network(self._encode(images), training=False)[-1], axis=0)
+
+    def train_epoch(self, order: NDArray[np.integer]) -> Array:
+        """See the protocol."""
+        batches = tf.constant(order, tf.int32)
+        rates = [self._train_batch(self.images, self.labels, batch) for batch in batches]
+        return tf.concat(rates, axis=0).numpy()
+
+    def predict(self, images: NDArray[np.uint8]) -> Array:
+        """See the protocol; the last batch is filled up, since NengoDL's minibatch has one size."""
+        size = self.task.batch
+        missing = -len(images) % size
+        padded = np.concatenate([images, np.zeros((missing, *images.shape[1:]), np.uint8)])
+        padded = np.moveaxis(padded, 1, -1)
+        batches = tf.constant(padded.reshape(-1, size, *padded.shape[1:]))
+        return tf.concat([self._predict_batch(batch) for batch in batches], axis=0).numpy()[: len(images)]
+
+    def trace(self, inputs: Array, codes: Array, *, training: bool) -> Trace:
+        """See the protocol; on a network of its own, since only there every Spike layer is probed."""
+        samples = inputs.shape[1]
+        if samples not in self.probed:
+            self.probed[samples] = self._network(samples, probed=True)
+        network = self.probed[samples]
+        network.load_weights(self.weights())
+        sequence = tf.constant(np.moveaxis(inputs, 2, -1), self.dtype)
+        run = self._trace_training if training else self._trace_evaluation
+        spikes, _, gradients = run(network, sequence, tf.constant(codes, self.dtype))
+        return Trace(
+            spikes=tuple(
+                _channels_first(layer, shape) for layer, shape in zip(spikes, network.shapes, strict=True)
+            ),
+            gradients=dict(zip(network.trainable, map(to_torch, gradients), strict=False)),
+        )
+
+    def sync(self) -> None:
+        """See the protocol."""
+        sync()
+
+    def device_memory(self) -> int | None:
+        """See the protocol; TensorFlow's allocator peak."""
+        return device_memory()
+
+
+Outcome = tuple[list[tf.Tensor], tf.Tensor, list[tf.Tensor]]
+
+
+def forward(network: Network, inputs: tf.Tensor, codes: tf.Tensor) -> Outcome:
+    """Spikes of the probed layers, output rates and no gradients, in evaluation mode."""
+    spikes = network(inputs, training=False)
+    return spikes, tf.reduce_mean(spikes[-1], axis=0), []
+
+
+def forward_and_back(network: Network, inputs: tf.Tensor, codes: tf.Tensor) -> Outcome:
+    """Spikes of the probed layers, output rates [N, outputs] and the gradients of ``network.trainable``."""
+    with tf.GradientTape() as tape:
+        spikes = network(inputs, training=True)
+        rates = tf.reduce_mean(spikes[-1], axis=0)
+        loss = tf.reduce_mean(tf.square(rates - codes))
+    return spikes, rates, tape.gradient(loss, list(network.trainable.values()))
+
+
+def _channels_first(spikes: tf.Tensor, shape: tuple[int, ...]) -> Array:
+    """[T, N, neurons], channels last, to [T, N, *shape]."""
+    array = spikes.numpy()
+    if len(shape) == 1:
+        return array
+    return np.moveaxis(array.reshape(*array.shape[:2], *shape[1:], shape[0]), -1, 2)
