@@ -15,6 +15,8 @@ from bench import nef_certificate, nef_worker
 from bench.certificate import Deviation, verdict
 from bench.outcomes import Diverged, Wrong
 from bench.records import METRIC_COLUMNS, Record, result_rows
+from bench.report.ranking import sections
+from bench.report.tables import comparison, tasks
 from tasks import nef, nef_reference
 from tasks.nef import Model, Nef, build_model
 from tests.test_plan import cells
@@ -218,3 +220,38 @@ def test_what_a_nef_cell_does_not_have_is_empty_not_zero() -> None:
     (row,) = result_rows(SimpleNamespace(run="any", profile="any"), [record])  # type: ignore[arg-type]
     assert (row["rmse"], row["batch"], row["steps"]) == (0.5, 3, 2000)
     assert row["train_images"] is row["test_images"] is row["epochs"] is None
+
+
+def test_the_report_ranks_simulators_by_their_speed() -> None:
+    planned = cells("adapter=torch,nengo,norse", **NEF)
+    speeds = {"torch": 40.0, "nengo": 10.0}
+    records = [
+        Record(
+            cell=cell,
+            status="skipped" if cell.skip else "ok",
+            parity=None if cell.skip else "within",
+            figures={"rmse": 0.05, "sim_speed": speeds[cell.adapter]} if cell.adapter in speeds else {},
+            started="",
+            seconds=1,
+        )
+        for cell in planned
+        if cell.kind == "nef"
+    ]
+    (section,) = sections(SimpleNamespace(cells=planned), records)  # type: ignore[arg-type]
+    table = comparison(section)
+    headings = [heading.text for heading in table.headings]
+    rows = [dict(zip(headings, row, strict=True)) for group in table.groups for row in group.rows]
+    found = [
+        [row[heading].text for heading in ("rank", "adapter", "RMSE", "networks × s/s", "× fastest")]
+        for row in rows
+    ]
+    assert found == [
+        ["1", "torch", "0.0500", "40.0", "1.00"],
+        ["2", "nengo", "0.0500", "10.0", "4.00"],
+        ["", "norse", "–", "–", ""],
+    ]
+    assert [group.title for group in table.groups] == ["Ranked by networks × s/s", "Not ranked"]
+    asked = tasks([section])
+    row = dict(zip((heading.text for heading in asked.headings), asked.groups[0].rows[0], strict=True))
+    assert (row["time steps"].text, row["batch"].text) == ("2,000", "3")
+    assert (row["epochs"].text, row["training images"].text) == ("–", "–")

@@ -5,8 +5,9 @@ from __future__ import annotations
 GLOSSARY: tuple[tuple[str, str], ...] = (
     (
         "rank",
-        "By s/epoch, among rows with status ok whose parity is exact or within and whose finished seeds "
-        "all ended ok. R1, R2, ... rank the reduced precision rows among themselves.",
+        "By s/epoch (simulated networks: by networks × s/s), among rows with status ok whose parity is exact "
+        "or within and whose finished seeds all ended ok. R1, R2, ... rank the reduced precision rows among "
+        "themselves.",
     ),
     (
         "test accuracy",
@@ -25,10 +26,22 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ),
     (
         "× fastest",
-        "This row's s/epoch over that of the fastest row ranked with it. It is a ratio within this one "
-        "run on this one machine, without a confidence interval; it is no claim of a speed-up.",
+        "This row's s/epoch (or seconds per network) over that of the fastest row ranked with it. It is a "
+        "ratio within this one run on this one machine, without a confidence interval; it is no claim of a "
+        "speed-up.",
     ),
     ("images/s", "Training images per second."),
+    (
+        "RMSE",
+        "Root mean square difference between what a network decodes and its ideal, the same network with "
+        "every ensemble replaced by its function; the median over networks and stimuli, the first 0.2 s left "
+        "out.",
+    ),
+    (
+        "networks × s/s",
+        "Networks simulated at once times simulated seconds per second of wall time: the median of the runs "
+        "after the first one. Building is apart, in build (s).",
+    ),
     ("evaluation", "Seconds to classify all test images."),
     (
         "host peak",

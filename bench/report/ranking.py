@@ -58,6 +58,14 @@ class Row:
         """Whether the figures are of the work that was asked for."""
         return self.status == "ok" and self.parity != "wrong" and self.tier != "open"
 
+    @property
+    def costs(self) -> list[float]:
+        """What rows are ranked by, of every seed that has it; less is better.
+
+        Seconds per epoch or, where nothing is trained, seconds per network and simulated second.
+        """
+        return self.values("epoch_seconds") or [1 / speed for speed in self.values("sim_speed")]
+
     def values(self, figure: str) -> list[float]:
         """The figure of every seed that has it."""
         return [r.figures[figure] for r in self.records if figure in r.figures]
@@ -158,7 +166,7 @@ def _judged(row: Row, other_outcomes: dict[str, int]) -> Row:
         obstacle = "no parity certificate"
     elif row.parity == "wrong":
         obstacle = "parity wrong"
-    elif not row.values("epoch_seconds"):
+    elif not row.costs:
         obstacle = "no epoch was timed after the cold one"
     else:
         return replace(row, tier="reduced precision" if row.parity == "reduced precision" else "ranked")
@@ -166,14 +174,14 @@ def _judged(row: Row, other_outcomes: dict[str, int]) -> Row:
 
 
 def _ranked(rows: list[Row]) -> list[Row]:
-    """All rows in reading order; within a tier rank and ratio are by median seconds per epoch."""
+    """All rows in reading order; within a tier rank and ratio are by the median of their costs."""
     ordered = []
     for tier in TIERS[:2]:
         members = [row for row in rows if row.tier == tier]
-        members.sort(key=lambda row: (median(row.values("epoch_seconds")), row.adapter, row.variant))
+        members.sort(key=lambda row: (median(row.costs), row.adapter, row.variant))
         for rank, row in enumerate(members, start=1):
-            fastest = median(members[0].values("epoch_seconds"))
-            ratio = median(row.values("epoch_seconds")) / fastest if fastest else None
+            fastest = median(members[0].costs)
+            ratio = median(row.costs) / fastest if fastest else None
             ordered.append(replace(row, rank=rank, ratio=ratio))
     rest = [row for row in rows if row.tier in TIERS[2:]]
     rest.sort(

@@ -56,11 +56,12 @@ class _Figure:
     spell: Callable[[float], str]
 
 
-_FIGURES = (
+_HOST = _Figure("host peak (MB)", "host_peak_bytes", text.megabytes)
+_FIGURES: tuple[_Figure, ...] = (
     _Figure("cold epoch (s)", "cold_epoch_seconds", text.significant),
     _Figure("images/s", "images_per_second", text.whole),
     _Figure("evaluation (s)", "eval_seconds", text.significant),
-    _Figure("host peak (MB)", "host_peak_bytes", text.megabytes),
+    _HOST,
 )
 _DEVICE_FIGURES = (
     _Figure("device allocated (MB)", "device_allocated_bytes", text.megabytes),
@@ -68,10 +69,13 @@ _DEVICE_FIGURES = (
 )
 _ACCURACY = _Figure("test accuracy (%)", "test_accuracy", text.percent)
 _EPOCH = _Figure("s/epoch", "epoch_seconds", text.significant)
+_RMSE = _Figure("RMSE", "rmse", text.significant)
+_SPEED = _Figure("networks × s/s", "sim_speed", text.significant)
+_BUILD = _Figure("build (s)", "build_seconds", text.significant)
 _SPIKE_RATE = _Figure("spike rate", "spike_rate", text.rate)
 
 _TIER_TITLES = {
-    "ranked": "Ranked by s/epoch",
+    "ranked": "Ranked",
     "reduced precision": "Reduced precision, ranked apart",
     "open": "Open division: the same images and goal, the framework's own way; not ranked",
     "not ranked": "Not ranked",
@@ -80,13 +84,17 @@ _TIER_TITLES = {
 
 def comparison(section: Section) -> Table:
     """All adapters and variants of one section; device memory only where there is a device."""
-    figures = _FIGURES if section.cell.device == "cpu" else _FIGURES + _DEVICE_FIGURES
+    quality, pace, figures = (_ACCURACY, _EPOCH, _FIGURES)
+    if section.cell.kind == "nef":
+        quality, pace, figures = (_RMSE, _SPEED, (_BUILD, _HOST))
+    if section.cell.device != "cpu":
+        figures += _DEVICE_FIGURES
     headings = [
         Heading("rank", True),
         Heading("adapter"),
         Heading("variant"),
-        Heading(_ACCURACY.heading, True),
-        Heading(_EPOCH.heading, True),
+        Heading(quality.heading, True),
+        Heading(pace.heading, True),
         Heading("× fastest", True),
         *(Heading(figure.heading, True) for figure in figures),
         Heading(_SPIKE_RATE.heading, True),
@@ -97,20 +105,21 @@ def comparison(section: Section) -> Table:
     ]
     groups = []
     for tier in TIERS:
-        rows = [_comparison_row(row, figures) for row in section.rows if row.tier == tier]
+        rows = [_comparison_row(row, quality, pace, figures) for row in section.rows if row.tier == tier]
         if rows:
-            groups.append(Group(rows, _TIER_TITLES[tier]))
+            by = f" by {pace.heading}" if tier == "ranked" else ""
+            groups.append(Group(rows, _TIER_TITLES[tier] + by))
     return Table(headings, groups)
 
 
-def _comparison_row(row: Row, figures: Sequence[_Figure]) -> list[Entry]:
+def _comparison_row(row: Row, quality: _Figure, pace: _Figure, figures: Sequence[_Figure]) -> list[Entry]:
     mark = "R" if row.tier == "reduced precision" else ""
     return [
         Entry(f"{mark}{row.rank}" if row.rank else ""),
         Entry(row.adapter),
         Entry(row.variant),
-        _figure(row, _ACCURACY),
-        _figure(row, _EPOCH),
+        _figure(row, quality),
+        _figure(row, pace),
         Entry(f"{row.ratio:.2f}" if row.ratio else ""),
         *(_figure(row, figure) for figure in figures),
         _figure(row, _SPIKE_RATE),
@@ -185,20 +194,15 @@ def tasks(found: Iterable[Section]) -> Table:
     rows = []
     for section in found:
         cell = section.cell
-        counts = (
-            cell.steps,
-            cell.batch,
-            cell.epochs,
-            cell.train_images,
-            cell.test_images,
-            cell.curve_images,
-        )
+        trained = (cell.epochs, cell.train_images, cell.test_images, cell.curve_images)
+        counts = [text.whole(count) for count in (cell.steps, cell.batch)]
+        counts += [ABSENT if cell.kind == "nef" else text.whole(count) for count in trained]
         values = ", ".join(f"{key} {value}" for key, value in text.flatten(cell.task_values))
         rows.append(
             [
                 Entry(section.title),
                 Entry(cell.network),
-                *(Entry(text.whole(count)) for count in counts),
+                *(Entry(count) for count in counts),
                 Entry(cell.precision),
                 Entry(values or "the task's own"),
             ]
