@@ -65,6 +65,8 @@ lock: .uv/ready  ## renew every lock, or that of one adapter: NAME=... ADAPTERS=
 		$(COMPILE) $${folder}requirements.in --output-file $${folder}constraints.txt; done
 	set -e; for folder in $(dir $(LOCKED)); do \
 		$(COMPILE) $${folder}requirements.in --output-file $${folder}requirements.txt; done
+	set -e; for lock in $(basename $(wildcard adapters/*/requirements-cuda.in)); do \
+		$(COMPILE) $$lock.in --output-file $$lock.txt; done
 endif
 
 clean:  ## remove the environments and caches; results stay

@@ -159,11 +159,25 @@ def test_what_is_named_twice_runs_once() -> None:
 def test_variants() -> None:
     adapters = discover(None)
     name = next(name for name, adapter in adapters.items() if len(adapter.variants) > 1)
-    assert [c.variant for c in timed(cells(f"adapter={name}"))] == [adapters[name].default]
+    chosen = {c.variant for c in timed(cells(f"adapter={name}"))}
+    assert chosen == {adapters[name].default, *adapters[name].open}
     every = [cell.variant for cell in timed(cells(f"adapter={name} variant=all"))]
-    assert sorted(every) == sorted(adapters[name].variants)
+    assert sorted(every) == sorted([*adapters[name].variants, *adapters[name].open])
     some = sorted(every)[1]
     assert [c.variant for c in timed(cells(f"adapter={name} variant={some}"))] == [some]
+
+
+def test_the_open_division_has_no_certificate(tmp_path: Path) -> None:
+    folder = tmp_path / "free"
+    folder.mkdir()
+    (folder / "adapter.py").touch()
+    text = (
+        'about = "a"\nfamilies = []\ndevices = ["cpu"]\nlearning = "least-squares"\n[open]\nown = "its way"\n'
+    )
+    (folder / "adapter.toml").write_text(text)
+    (cell,) = cells("adapter=free", folder=tmp_path)
+    assert (cell.kind, cell.division, cell.certificate, cell.skip) == ("classify", "open", None, "")
+    assert (cell.variant, cell.learning) == ("own", "least-squares")
 
 
 def test_a_batch_must_fit_only_in_the_tasks_that_run() -> None:

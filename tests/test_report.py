@@ -316,6 +316,17 @@ def test_what_keeps_an_ok_row_from_a_rank_is_said(
     assert (row["rank"], row["× fastest"], row["reason"]) == ("", "", obstacle)
 
 
+def test_the_open_division_stands_apart(tmp_path: Path) -> None:
+    own = cell("b", variant="own").model_copy(update={"division": "open"})
+    once = done(own, parity=None, test_accuracy=0.9, train_seconds=1.5)
+    page, text = report(tmp_path, [once, done(cell("a"), epoch_seconds=2.0), done(cell("c"), "error")])
+    rows = table(text, "## csnn")
+    assert [row["adapter"] for row in rows] == ["a", "b", "c"]
+    assert (rows[1]["rank"], rows[1]["training (s)"], rows[1]["reason"]) == ("", "1.50", "")
+    assert "Open division: the same images" in page
+    assert "Not in the plots: b own (open division), c default (error)." in text
+
+
 def test_several_seeds_are_median_and_range(tmp_path: Path) -> None:
     figures: list[dict[str, Any]] = [
         {"epoch_seconds": 9.0, "host_peak_bytes": 3e6},

@@ -42,8 +42,13 @@ def keras_layers(task: Classify) -> list[tf.keras.layers.Layer | nengo.neurons.N
     return [*layers, tf.keras.layers.Dense(task.classes)]
 
 
-def simulator_model(task: Classify, *, synapse: float | None) -> tf.keras.Model:
-    """NengoDL's Keras model of minibatches of ``task.batch``; ``synapse`` follows every layer of neurons."""
+def simulator_model(
+    task: Classify, *, synapse: float | None
+) -> tuple[tf.keras.Model, list[tf.keras.layers.Layer]]:
+    """NengoDL's Keras model of minibatches of ``task.batch``, and the Keras layers in it.
+
+    ``synapse`` follows every layer of neurons.
+    """
     with nengo.Network(seed=0) as network:
         nengo_dl.configure_settings(trainable=False, stateful=False, keep_history=False)
         # the planned order scatters the synapses' states: one step takes six times as long
@@ -54,6 +59,7 @@ def simulator_model(task: Classify, *, synapse: float | None) -> tf.keras.Model:
         node = nengo.Node(np.zeros(int(np.prod(task.input_shape))))
         shape = channels_last(task.input_shape)
         after = None
+        layers = []
         for layer in keras_layers(task):
             if isinstance(layer, nengo.neurons.NeuronType):
                 node = nengo_dl.Layer(layer)(
@@ -61,12 +67,13 @@ def simulator_model(task: Classify, *, synapse: float | None) -> tf.keras.Model:
                 )
                 after = synapse
                 continue
+            layers.append(layer)
             given, shape = shape, tuple(layer.compute_output_shape((1, *shape))[1:])
             node = nengo_dl.Layer(layer)(node, shape_in=given, shape_out=shape, synapse=after)
             after = None
         nengo.Probe(node)
         with nengo_dl.Simulator(network, minibatch_size=task.batch, progress_bar=False, seed=0) as simulator:
-            return simulator.keras_model
+            return simulator.keras_model, layers
 
 
 class RateClassifier:
@@ -81,8 +88,8 @@ class RateClassifier:
             raise Unsupported("variant rate trains in float32, NengoDL's default")
         self.task = task
         tf.keras.utils.set_random_seed(settings.seed)
-        self.training = simulator_model(task, synapse=None)
-        self.spiking = simulator_model(task, synapse=SYNAPSE)
+        self.training, self.layers = simulator_model(task, synapse=None)
+        self.spiking, self.spiking_layers = simulator_model(task, synapse=SYNAPSE)
         self.optimizer = tf.keras.optimizers.Adam(RATE)
         self._train_batch = tf.function(self._train_batch_eagerly)
         self._predict_batch = tf.function(self._predict_batch_eagerly)
@@ -100,7 +107,7 @@ class RateClassifier:
 
     def weights(self) -> dict[str, Array]:
         """By Keras's names, in Keras's layout."""
-        return {f"{i} {w.name}": w.numpy() for i, w in enumerate(self.training.weights)}
+        return {f"{i} {w.name}": w.numpy() for i, layer in enumerate(self.layers) for w in layer.weights}
 
     def _run(self, model: tf.keras.Model, images: tf.Tensor, steps: int, *, training: bool) -> tf.Tensor:
         """Readout [N, classes] after ``steps`` steps of a constant image."""
@@ -128,7 +135,8 @@ class RateClassifier:
 
     def predict(self, images: NDArray[np.uint8]) -> Array:
         """See the protocol; with spikes, the last batch filled up."""
-        self.spiking.set_weights(self.training.get_weights())
+        for spiking, trained in zip(self.spiking_layers, self.layers, strict=True):
+            spiking.set_weights(trained.get_weights())
         missing = -len(images) % self.task.batch
         padded = np.concatenate([images, np.zeros((missing, *images.shape[1:]), np.uint8)])
         batches = tf.reshape(self._flat(padded), [-1, self.task.batch, images[0].size])

@@ -21,7 +21,7 @@ def configure(settings: Settings) -> dict[str, object]:
     """
     gpus = tf.config.list_physical_devices("GPU")
     if settings.device == "cuda" and not gpus:
-        raise Unsupported("TensorFlow sees no CUDA device here")
+        raise Unsupported("TensorFlow sees no CUDA device here; for its libraries see requirements-cuda.in")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.threading.set_intra_op_parallelism_threads(settings.threads)

@@ -24,6 +24,12 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "Seconds of the first epoch, in which compilation, kernel selection and caching happen. It is "
         "never part of s/epoch.",
     ),
+    ("training", "Seconds of all epochs together: the time to compare across divisions."),
+    (
+        "open division",
+        "The same images and the same goal, reached in the framework's own way: another network or another "
+        "kind of learning. It has no certificate and no rank.",
+    ),
     (
         "× fastest",
         "This row's s/epoch (or seconds per network) over that of the fastest row ranked with it. It is a "

@@ -59,6 +59,7 @@ class _Figure:
 _HOST = _Figure("host peak (MB)", "host_peak_bytes", text.megabytes)
 _FIGURES: tuple[_Figure, ...] = (
     _Figure("cold epoch (s)", "cold_epoch_seconds", text.significant),
+    _Figure("training (s)", "train_seconds", text.significant),
     _Figure("images/s", "images_per_second", text.whole),
     _Figure("evaluation (s)", "eval_seconds", text.significant),
     _HOST,
