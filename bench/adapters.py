@@ -88,7 +88,11 @@ def discover(extra: Path | None) -> dict[str, Adapter]:
 def _load(path: Path) -> Adapter:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Adapter.model_validate({"name": path.parent.name, "folder": path.parent.resolve()} | values)
+        if taken := values.keys() & {"name", "folder"}:
+            raise UserError(f"{path}: {', '.join(sorted(taken))} is the folder's own; delete the line")
+        if not path.parent.name.isidentifier():
+            raise UserError(f"{path.parent}: the folder's name must be a Python name, as in my_net")
+        return Adapter.model_validate(values | {"name": path.parent.name, "folder": path.parent.resolve()})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid TOML: {error}") from None
     except ValidationError as error:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from typer.exceptions import TyperException
 
 from bench import adapters as adapter_files
 from bench import plan, session
 from bench.adapters import PROJECT, Adapter
-from bench.errors import UserError, unknown
+from bench.errors import UserError, first_problem, unknown
 from bench.measure import machine as machines
 from bench.progress import Progress
 from bench.records import Cell, Manifest, Record, load_records, write_tables
@@ -67,7 +68,7 @@ def run(
     from bench.profile import load
 
     profile_name, values = load(profile)
-    found = adapter_files.discover(adapters)
+    found = adapter_files.discover(adapters and adapters.expanduser())
     selection = plan.parse_only(only)
     machine = machines.describe()
     settings = _settings(machine, device, precision, threads, env) | {
@@ -104,7 +105,7 @@ def parity(
     from bench.profile import Profile
     from tasks.registry import TASKS
 
-    found = adapter_files.discover(adapters)
+    found = adapter_files.discover(adapters and adapters.expanduser())
     selection = plan.parse_only(only)
     selection = replace(selection, variants=selection.variants or ("all",))
     values = Profile(about="certificates alone", tasks=list(TASKS), seeds=[0], timeout_minutes=1)
@@ -138,6 +139,11 @@ def _settings(
         "threads": threads or int(machine["cores"]),
         "environment": _choice("env", env, ("locked", "current")),
     }
+    if env == "current":
+        from bench.environments import identify, interpreter_at_hand
+
+        # another interpreter is another run
+        settings["interpreter"] = identify(interpreter_at_hand())
     if device == "cuda" and "gpu" not in machine:
         raise UserError("--device cuda: the driver shows no NVIDIA GPU on this machine; use --device cpu")
     return settings
@@ -222,7 +228,7 @@ def _images(used: dict[str, Adapter], pythons: dict[str, Path], data: Path | Non
         for shared in adapter.uses
         if (adapter_files.SHIPPED / shared / "fetch_mnist.py").exists()
     ]
-    return ensure_mnist(given=data, fetchers=fetchers, say=say)
+    return ensure_mnist(given=data and data.expanduser(), fetchers=fetchers, say=say)
 
 
 def _report(folder: Path) -> None:
@@ -260,7 +266,9 @@ def report(run: RunArgument = None) -> None:
 @app.command()
 def publish(run: RunArgument = None) -> None:
     """Copy a finished run to results/published/<machine>/<run>, to be committed."""
-    target = session.copy_to_published(session.resolve(session.RUNS, run), PUBLISHED)
+    folder = session.resolve(session.RUNS, run)
+    _bring_up_to_date(folder)
+    target = session.copy_to_published(folder, PUBLISHED)
     say(f"Published: {os.path.relpath(target)}")
 
 
@@ -306,6 +314,12 @@ def main() -> None:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except UserError as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(
+            f"{error.filename or 'a file'} cannot be used ({error.strerror or error}): mend that and run again"
+        )
+    except ValidationError as error:
+        _fail(f"a record or manifest is damaged ({first_problem(error)}): FRESH=1 (--fresh) starts a new run")
     except TyperException as error:
         _fail(f"{error.format_message()} (see spikebench --help)")
     except (KeyboardInterrupt, typer.Abort):

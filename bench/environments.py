@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -100,6 +101,34 @@ def interpreter_at_hand() -> Path:
         if found is not None:
             return Path(found)
     return Path(sys.executable)
+
+
+# Printed by the interpreter at hand: what a run's figures depend on, without any folder of the machine.
+_IDENTITY = """
+import hashlib, importlib.metadata, json, platform, sys
+import numpy
+packages = sorted(f"{d.name} {d.version}" for d in importlib.metadata.distributions())
+digest = hashlib.sha256("\\n".join(packages).encode()).hexdigest()
+print(json.dumps({"version": sys.version_info[:3], "packages": digest}))
+"""
+
+
+def identify(python: Path) -> str:
+    """Version and a digest of the installed packages of an interpreter that is to run adapters.
+
+    Raises:
+        UserError: it is no Python, too old, or has no NumPy.
+    """
+    done = subprocess.run([python, "-c", _IDENTITY], capture_output=True, text=True, check=False)
+    way_out = "name another by PYTHON=..., or leave --env current out"
+    if done.returncode or not done.stdout.startswith("{"):
+        last = (done.stderr.strip().splitlines() or ["it is no Python interpreter"])[-1]
+        raise UserError(f"--env current: {python} cannot run adapters ({last}): {way_out}")
+    found = json.loads(done.stdout)
+    version = ".".join(map(str, found["version"]))
+    if found["version"] < [3, 11]:
+        raise UserError(f"--env current: {python} is Python {version}, 3.11 or newer is needed: {way_out}")
+    return f"Python {version}, packages {found['packages'][:12]}"
 
 
 @contextmanager

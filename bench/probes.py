@@ -127,6 +127,14 @@ def _drive(neuron: Neuron, task: Classify) -> Probe:
     )
 
 
+def known_images(task: Classify, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Images whose encoding is no matter of chance, and labels: grey for direct input, else 0 and 255."""
+    images, labels = extreme_images(task, count)
+    if task.encoder == "direct":
+        images = np.random.default_rng(25).integers(0, 256, images.shape, dtype=np.uint8)
+    return images, labels
+
+
 def extreme_images(task: Classify, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Images of only 0 and 255, which any encoder turns into known inputs, and labels."""
     rng = np.random.default_rng(22)

@@ -29,7 +29,7 @@ class Profile(BaseModel):
 
     about: str
     tasks: Annotated[list[str], Field(min_length=1)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
     train_images: Annotated[int, Field(ge=1, le=TRAIN_IMAGES)] = TRAIN_IMAGES
     test_images: Annotated[int, Field(ge=1, le=TEST_IMAGES)] = TEST_IMAGES
     curve_images: Annotated[int, Field(ge=0, le=TEST_IMAGES)] = 1000
@@ -71,7 +71,7 @@ def load(name: str) -> tuple[str, Profile]:
     Raises:
         UserError: there is no such profile, or it is malformed.
     """
-    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    path = Path(name).expanduser() if name.endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.is_file():
         if name.endswith(".toml"):
             raise UserError(f"there is no profile file {name}: name a TOML file or one of {_shipped()}")

@@ -206,7 +206,7 @@ def _job(cell: Cell, settings: Mapping[str, Any], adapter: Adapter, data: Path |
         "test_images",
         "curve_images",
     )
-    own = {name: value for name, value in settings.items() if name != "environment"}
+    own = {name: value for name, value in settings.items() if name not in ("environment", "interpreter")}
     return {name: getattr(cell, name) for name in wanted} | {
         "adapters": str(adapter.folder.parent),
         "data": str(data),

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench import cli, session
+from bench.environments import identify
+from bench.errors import UserError
 from bench.measure import machine
 from tests.conftest import Command
 from tests.harness import FAKES, PROFILE, write_profile
@@ -198,3 +202,32 @@ def test_the_list_names_what_can_be_asked_for(command: Command) -> None:
     ):
         assert line in said.out.splitlines()
     assert "task     fc_lif: Flatten - Linear 10 - LIF(tau 2)" in said.out.splitlines()
+
+
+def test_another_interpreter_is_another_run(tmp_path: Path) -> None:
+    own = identify(Path(sys.executable))
+    assert own.startswith("Python 3.") and str(Path.home()) not in own
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
+    with pytest.raises(UserError, match="numpy"):
+        identify(bare / "bin" / "python")
+    with pytest.raises(UserError, match="no Python interpreter"):
+        identify(Path("/bin/true"))
+
+
+@pytest.mark.parametrize("line", ['name = "torch"', 'folder = "/tmp"'])
+def test_an_adapter_cannot_pass_for_another(command: Command, tmp_path: Path, line: str) -> None:
+    folder = tmp_path / "mine" / "net"
+    shutil.copytree(FAKES / "ok", folder)
+    path = folder / "adapter.toml"
+    path.write_text(f"{line}\n{path.read_text()}")
+    said = command("list", "--adapters", tmp_path / "mine")
+    assert said.code == 2 and "delete the line" in said.err and said.err.count("\n") == 1
+
+
+def test_a_damaged_manifest_is_one_line(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "broken"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{}")
+    said = command("report", "broken")
+    assert said.code == 2 and "damaged" in said.err and said.err.count("\n") == 1

@@ -136,6 +136,24 @@ class RatesInAnotherOrder(NumpyClassifier):
         return super().train_epoch(order)[::-1]
 
 
+class NoPoissonDraw(NumpyClassifier):
+    def encode(self, images: NDArray[np.uint8]) -> Float:
+        if self.task.encoder == "direct":
+            return super().encode(images)
+        return np.repeat((images > 127)[None], self.task.steps, axis=0).astype(np.float64)
+
+
+class OneDrawForAllSteps(NumpyClassifier):
+    def encode(self, images: NDArray[np.uint8]) -> Float:
+        first = super().encode(images)[:1]
+        return np.repeat(first, self.task.steps, axis=0)
+
+
+class NoGrey(NumpyClassifier):
+    def encode(self, images: NDArray[np.uint8]) -> Float:
+        return super().encode(np.where(images > 127, np.uint8(255), np.uint8(0)))
+
+
 class LayerNotShown(NumpyClassifier):
     """A time axis too many: the spikes' values are right."""
 
@@ -164,6 +182,9 @@ FAULTS: list[tuple[Callable[..., NumpyClassifier], str, str, str]] = [
     (TrainsOnFewerSteps, "fc_lif", "rate difference", "timed path float64, training"),
     (PredictsOnFewerSteps, "fc_lif", "rate difference", "timed path float64, evaluation"),
     (RatesInAnotherOrder, "fc_lif", "rate difference", "timed path float64, training"),
+    (NoPoissonDraw, "fc_lif", "input rate error", "poisson input float64, training"),
+    (OneDrawForAllSteps, "fc_lif", "input spread error", "poisson input float64, evaluation"),
+    (NoGrey, "csnn", "update error", "timed path"),
     (LayerNotShown, "fc_lif", "shape mismatches", "network"),
 ]
 
@@ -204,13 +225,30 @@ def test_the_honest_one_passes(task: str, precision: str) -> None:
 
 def test_firing_on_the_boundary_shows_on_exact_numbers_alone() -> None:
     keys = [deviation.key for deviation in failures(FiresAboveOnly, "fc_lif", "float64")]
-    assert all("grid" in key or "drive" in key for key in keys), keys
+    exact = ("grid", "drive", "poisson input")  # an identity Linear there: membranes are 0 or 1
+    assert keys and all(any(name in key for name in exact) for key in keys), keys
 
 
 @pytest.mark.parametrize("fault", [OtherEpsilon, TrainsOnFewerSteps])
 def test_what_no_trace_can_show_is_found_on_the_timed_path(fault: Callable[..., NumpyClassifier]) -> None:
     keys = [deviation.key for deviation in failures(fault, "fc_lif", "float64")]
     assert keys and all("timed path" in key for key in keys), keys
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_few_steps_are_no_fault(steps: int) -> None:
+    settings = Settings(
+        device="cpu",
+        precision="float64",
+        tf32=False,
+        cudnn_benchmark=False,
+        deterministic=False,
+        threads=1,
+        seed=0,
+        variant="plain",
+    )
+    task = TASKS["fc_lif"](steps=steps)
+    assert [d for d in certificate.certify(NumpyClassifier, task, settings) if d.failed] == []
 
 
 def test_every_fault_is_in_the_list() -> None:

@@ -253,7 +253,7 @@ def _points(
                 linewidth=1.6,
                 marker=shape.marker,
                 # equal work gives equal accuracy: of points that coincide, each shows as a ring
-                markersize=10.5 - 5.5 * index / max(1, len(known) - 1) if joined else 7.5,
+                markersize=10.5 - 5.5 * index / max(1, len(known) - 1),
                 markeredgecolor=PAPER,
                 markeredgewidth=0.7,
                 label=_label(row, look) if number == 0 else None,
