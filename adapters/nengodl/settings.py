@@ -8,6 +8,9 @@ import platform
 
 import tensorflow as tf
 
+# tf.config can switch determinism on, but neither off nor ask for it
+from tensorflow.python.framework import config
+
 from adapters.protocol import Settings, Unsupported
 
 AUTOTUNE = "TF_CUDNN_USE_AUTOTUNE"
@@ -31,13 +34,15 @@ def configure(settings: Settings) -> dict[str, object]:
     os.environ[AUTOTUNE] = str(int(settings.cudnn_benchmark))
     tf.random.set_seed(settings.seed)
     if settings.deterministic:
-        tf.config.experimental.enable_op_determinism()
+        config.enable_op_determinism()
+    else:
+        config.disable_op_determinism()
     return {
         "device": "cuda" if tf.config.list_logical_devices("GPU") else "cpu",
         "threads": tf.config.threading.get_intra_op_parallelism_threads(),
         "tf32": tf.config.experimental.tensor_float_32_execution_enabled(),
         "cudnn_benchmark": os.environ[AUTOTUNE] == "1",
-        "deterministic": is_deterministic(),
+        "deterministic": config.is_op_determinism_enabled(),
         "seed": tf.compat.v1.get_seed(0)[0],
     }
 
@@ -46,13 +51,6 @@ def versions() -> dict[str, str]:
     """Versions of Python and of the packages that compute."""
     names = ("nengo", "nengo-dl", "tensorflow", "keras", "numpy")
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
-
-
-def is_deterministic() -> bool:
-    """Whether TensorFlow runs deterministic kernels only."""
-    from tensorflow.python.framework import config
-
-    return bool(config.is_op_determinism_enabled())
 
 
 def sync() -> None:
