@@ -315,9 +315,8 @@ def main() -> None:
     except UserError as error:
         _fail(str(error))
     except OSError as error:
-        _fail(
-            f"{error.filename or 'a file'} cannot be used ({error.strerror or error}): mend that and run again"
-        )
+        what = f"{error.filename or 'a file'} cannot be used ({error.strerror or error})"
+        _fail(f"{what}: mend that and run again")
     except ValidationError as error:
         _fail(f"a record or manifest is damaged ({first_problem(error)}): FRESH=1 (--fresh) starts a new run")
     except TyperException as error:
