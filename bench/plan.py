@@ -175,7 +175,7 @@ def _cell(
     skip = ""
     is_open = variant in adapter.open
     if family not in adapter.families and not is_open:
-        skip = f"{adapter.name} {variant} declares no {FAMILIES[family]} tasks"
+        skip = f"{adapter.name} declares no {FAMILIES[family]} tasks"
     elif device not in adapter.devices:
         skip = f"{adapter.name} does not run on {device}"
     return Cell(

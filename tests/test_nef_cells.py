@@ -211,7 +211,8 @@ def test_a_cell_of_a_nef_task() -> None:
     ],
 )
 def test_who_lacks_the_family_has_a_row_with_the_reason(adapter: str, task: str, reason: str) -> None:
-    assert {cell.skip for cell in cells(f"adapter={adapter}", tasks=[task])} == {reason}
+    closed = [c for c in cells(f"adapter={adapter}", tasks=[task]) if c.division == "closed"]
+    assert {cell.skip for cell in closed} == {reason}
 
 
 def test_what_a_nef_cell_does_not_have_is_empty_not_zero() -> None:
