@@ -9,6 +9,7 @@ import csv
 import hashlib
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -160,6 +161,8 @@ def is_gone(pid: int) -> bool:
 
 def main(runs: str, mnist: str, *words: str) -> None:
     """The command in this process."""
+    # a shell starts background jobs, the test suite among them, with Ctrl-C ignored, and children inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     session.RUNS = Path(runs)
     if mnist:
         images.CHECKSUMS.update(checksums(Path(mnist)))
