@@ -161,7 +161,7 @@ def is_gone(pid: int) -> bool:
 
 def main(runs: str, mnist: str, *words: str) -> None:
     """The command in this process."""
-    # a shell starts background jobs, the test suite among them, with Ctrl-C ignored, and children inherit that
+    # a shell starts background jobs, this suite perhaps, with Ctrl-C ignored, and children inherit that
     signal.signal(signal.SIGINT, signal.default_int_handler)
     session.RUNS = Path(runs)
     if mnist:
