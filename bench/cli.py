@@ -34,7 +34,7 @@ DataOption = Annotated[Path | None, typer.Option("--data", help="A folder that h
 EnvOption = Annotated[
     str, typer.Option("--env", help="locked: one environment per adapter; current: the interpreter at hand.")
 ]
-OnlyOption = Annotated[str, typer.Option(help='For example "adapter=torch,snntorch task=csnn variant=step".')]
+OnlyOption = Annotated[str, typer.Option(help='For example "adapter=NAME,NAME task=csnn variant=step".')]
 DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
 PrecisionOption = Annotated[str, typer.Option(help="float32, amp or float64.")]
 ThreadsOption = Annotated[int | None, typer.Option(help="CPU threads; else every core that may be used.")]

@@ -31,7 +31,7 @@ class Selection:
 
 
 def parse_only(text: str) -> Selection:
-    """``"adapter=torch,snntorch task=csnn variant=step"`` as a selection; ``variant=all`` is every variant.
+    """``"adapter=NAME,NAME task=csnn variant=step"`` as a selection; ``variant=all`` is every variant.
 
     Raises:
         UserError: a word is not KEY=NAME[,NAME] with a known key.

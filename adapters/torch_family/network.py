@@ -67,16 +67,12 @@ class SpikingNetwork(nn.Module):
         self.layers = tuple(layers)
         self.stages = nn.ModuleList(modules)
 
-    def forward(self, sequence: Tensor) -> Tensor:
-        """Run a batch from resting state; [T, N, *input_shape] to [T, N, outputs]."""
-        raise NotImplementedError
-
 
 class Folded(SpikingNetwork):
     """Stateless layers see T x N images at once; spike modules take the whole sequence [T, N, ...]."""
 
     def forward(self, sequence: Tensor) -> Tensor:
-        """See the base class."""
+        """Run a batch from rest; [T, N, *input_shape] to [T, N, outputs]."""
         for layer, module in zip(self.layers, self.stages, strict=True):
             match layer:
                 case Spike():
@@ -106,7 +102,7 @@ class Stepped(SpikingNetwork):
         self.forget = reset
 
     def forward(self, sequence: Tensor) -> Tensor:
-        """See the base class."""
+        """Run a batch from rest; [T, N, *input_shape] to [T, N, outputs]."""
         self.forget(self)
         outputs = []
         for x in sequence.unbind(0):
