@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from time import perf_counter_ns
 from typing import Any
@@ -18,6 +18,7 @@ from tasks.nef import (
     Float,
     Model,
     Nef,
+    Stimulus,
     bias,
     build_model,
     drift,
@@ -27,17 +28,23 @@ from tasks.nef import (
     stimulus_array,
 )
 
+RECORDED_EVERY = 0.01  # seconds: the probe's own time constant
+RASTER_SECONDS = (0.5, 1.0)
+RASTER_NEURONS = 20
 
-def run(
-    build: Callable[[Nef, Settings, Sequence[Model]], NefSimulator], task: Nef, settings: Settings
-) -> dict[str, Any]:
+Build = Callable[[Nef, Settings, Sequence[Model]], NefSimulator]
+
+
+def run(build: Build, task: Nef, settings: Settings) -> dict[str, Any]:
     """Simulate ``task.seeds`` models on every stimulus of the task; the fields of the cell's record.
 
     ``build_seconds``: from the models' arrays to a simulator that can run (drawing the neurons and solving
-    the decoders is the harness's and not timed).  The first run, on the first stimulus, is the metric
-    ``first_run_seconds`` and enters nothing else.  ``sim_speed``: networks times simulated seconds per wall
+    the decoders is the harness's and not timed).  ``first_run_seconds``: the first run, on the first
+    stimulus, which enters nothing else.  ``sim_speed``: networks times simulated seconds per wall
     second, at the median of the runs that follow, one per stimulus; recording decoded values and all
     spikes is part of a run.  ``rmse``: median over models and stimuli.
+
+    The sizes of ``task.sweep`` are simulated afterwards and scored alone.
     """
     # the processes of a run simulate different models
     seeds = range(settings.seed * task.seeds, (settings.seed + 1) * task.seeds)
@@ -50,29 +57,20 @@ def run(
 
     stimuli = {stimulus.name: stimulus_array(task, stimulus) for stimulus in task.stimuli}
     _, first = timed(partial(simulator.run, stimuli[task.stimuli[0].name]), simulator.sync)
-    seconds, errors, rates = [], [], []
-    metrics = [_metric("first_run_seconds", task.stimuli[0].name, first)]
+    seconds, errors, rates, recordings = [], [], [], []
+    metrics: list[dict[str, Any]] = []
+    raster = None
     for stimulus in task.stimuli:
         inputs = stimuli[stimulus.name]
         result, took = timed(partial(simulator.run, inputs), simulator.sync)
-        decoded = _checked(task, result)
+        decoded, expected = _checked(task, result), ideal(task, inputs)
         seconds.append(took)
-        expected = ideal(task, inputs)
-        key = f"{stimulus.name} n={task.n}"
-        error = rmse(task, decoded, expected)
-        errors.append(error)
-        metrics += [_metric("rmse", key, np.median(error)), _metric("rmse_worst", key, error.max())]
-        metrics += [
-            _metric("rmse_seed", f"{key} seed={seed}", value)
-            for seed, value in zip(seeds, error, strict=True)
-        ]
-        metrics.append(_metric("bias", key, np.median(bias(task, decoded, expected))))
-        metrics.append(_metric("mean_output", key, np.median(mean_output(task, decoded))))
-        if stimulus.hold is not None:
-            slopes = drift(task, decoded, stimulus.hold)
-            metrics.append(_metric("drift", key, np.median(slopes)))
-            metrics.append(_metric("drift_worst", key, np.abs(slopes).max()))
+        errors.append(rmse(task, decoded, expected))
+        metrics += _scores(task, stimulus, seeds, decoded, expected)
+        recordings.append(_recording(task, stimulus, decoded, expected))
+        raster = raster or _raster(task, stimulus, result)
         fired = {name: float(np.mean(spikes)) for name, spikes in result.spikes.items()}
+        key = f"{stimulus.name} n={task.n}"
         metrics += [_metric("spike_rate", f"{key} {name}", rate) for name, rate in fired.items()]
         total = sum(int(np.sum(spikes)) for spikes in result.spikes.values())
         rates.append(total / sum(np.size(spikes) for spikes in result.spikes.values()))
@@ -80,6 +78,7 @@ def run(
     figures = {
         "rmse": float(np.median(np.concatenate(errors))),
         "build_seconds": build_seconds,
+        "first_run_seconds": first,
         "sim_speed": task.seeds * task.steps * task.dt / float(np.median(seconds)),
         "host_peak_bytes": host_peak_bytes(),
         "spike_rate": float(np.mean(rates)),
@@ -87,11 +86,72 @@ def run(
     device = simulator.device_memory()
     if device is not None:
         figures["device_allocated_bytes"] = device
-    return {"status": "ok", "figures": figures, "metrics": metrics}
+    for n in task.sweep:
+        if n != task.n:
+            metrics += _sized(build, task.sized(n), settings, seeds)
+    return {
+        "status": "ok",
+        "figures": figures,
+        "metrics": metrics,
+        "recordings": recordings,
+        "raster": raster,
+    }
+
+
+def _sized(build: Build, task: Nef, settings: Settings, seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Scores of the same models in another size."""
+    simulator = build(task, settings, [build_model(task, seed) for seed in seeds])
+    for stimulus in task.stimuli:
+        inputs = stimulus_array(task, stimulus)
+        decoded = _checked(task, simulator.run(inputs))
+        yield from _scores(task, stimulus, seeds, decoded, ideal(task, inputs))
+
+
+def _scores(
+    task: Nef, stimulus: Stimulus, seeds: Sequence[int], decoded: Float, expected: Float
+) -> Iterator[dict[str, Any]]:
+    """Metrics of one run, by ``<stimulus> n=<n>``: decoded [seeds, steps, 1] against the ideal [steps, 1]."""
+    key = f"{stimulus.name} n={task.n}"
+    error = rmse(task, decoded, expected)
+    yield _metric("rmse", key, np.median(error))
+    yield _metric("rmse_worst", key, error.max())
+    for seed, value in zip(seeds, error, strict=True):
+        yield _metric("rmse_seed", f"{key} seed={seed}", value)
+    yield _metric("bias", key, np.median(bias(task, decoded, expected)))
+    yield _metric("mean_output", key, np.median(mean_output(task, decoded)))
+    if stimulus.hold is not None:
+        slopes = drift(task, decoded, stimulus.hold)
+        yield _metric("drift", key, np.median(slopes))
+        yield _metric("drift_worst", key, np.abs(slopes).max())
 
 
 def _metric(metric: str, key: str, value: float) -> dict[str, Any]:
     return {"metric": metric, "key": key, "value": float(value)}
+
+
+def _recording(task: Nef, stimulus: Stimulus, decoded: Float, expected: Float) -> dict[str, Any]:
+    """The first model's curve and the ideal's, at a few hundred points."""
+    every = slice(None, None, max(1, round(RECORDED_EVERY / task.dt)))
+    return {
+        "stimulus": stimulus.name,
+        "seconds": every.step * task.dt,
+        "decoded": decoded[0, every, 0].round(5).tolist(),
+        "ideal": expected[every, 0].round(5).tolist(),
+    }
+
+
+def _raster(task: Nef, stimulus: Stimulus, result: NefResult) -> dict[str, Any]:
+    """Spike times of the first model's output ensemble, its first neurons, in a window of the run."""
+    start, stop = (round(second / task.dt) for second in RASTER_SECONDS)
+    spikes = result.spikes[task.output][0, start:stop, :RASTER_NEURONS]
+    times = [((np.flatnonzero(neuron) + start) * task.dt).round(6).tolist() for neuron in spikes.T]
+    return {
+        "stimulus": stimulus.name,
+        "ensemble": task.output,
+        "start": RASTER_SECONDS[0],
+        "stop": RASTER_SECONDS[1],
+        "spikes": times,
+    }
 
 
 def _checked(task: Nef, result: NefResult) -> Float:

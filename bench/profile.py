@@ -57,7 +57,10 @@ class Profile(BaseModel):
         for key, value in values.items():
             if key not in known:
                 raise ValueError(f"task.{name}: {unknown('value', key, known)}")
-            if type(value) is not type(known[key]):
+            if type(known[key]) is tuple:
+                if type(value) is not list or any(type(item) is not int for item in value):
+                    raise ValueError(f"task.{name}.{key} must be a list of int, got {value!r}")
+            elif type(value) is not type(known[key]):
                 raise ValueError(f"task.{name}.{key} must be {type(known[key]).__name__}, got {value!r}")
         try:
             return TASKS[name](**values)

@@ -23,8 +23,8 @@ Parity = Literal["exact", "within", "reduced precision", "wrong"]
 COLUMNS = (
     "run cell profile adapter variant task network division learning device precision seed status "
     "reason parity test_accuracy best_test_accuracy train_accuracy rmse build_seconds "
-    "cold_epoch_seconds epoch_seconds train_seconds eval_seconds images_per_second sim_speed "
-    "host_peak_bytes device_allocated_bytes device_used_bytes energy_joules spike_rate "
+    "first_run_seconds cold_epoch_seconds epoch_seconds train_seconds eval_seconds images_per_second "
+    "sim_speed host_peak_bytes device_allocated_bytes device_used_bytes energy_joules spike_rate "
     "synops_per_image train_images test_images steps batch epochs "
 ).split()
 CURVE_COLUMNS = "cell epoch loss train_accuracy test_accuracy seconds train_seconds".split()
@@ -82,8 +82,31 @@ class Metric(_Model):
     value: float
 
 
+class Recording(_Model):
+    """What one simulated network decoded under one stimulus, and its ideal; a point every ``seconds``."""
+
+    stimulus: str
+    seconds: float
+    decoded: list[float]
+    ideal: list[float]
+
+
+class Raster(_Model):
+    """Spike times of some neurons of an ensemble, a list for each neuron; in seconds since the run began."""
+
+    stimulus: str
+    ensemble: str
+    start: float
+    stop: float
+    spikes: list[list[float]]
+
+
 class Record(_Model):
-    """The outcome of one cell.  ``figures``: the columns of results.csv that were measured, no others."""
+    """The outcome of one cell.
+
+    ``figures``: the columns of results.csv that were measured, no others.  ``recordings`` and ``raster``
+    are of a NEF cell's first network.
+    """
 
     cell: Cell
     status: Status
@@ -92,6 +115,8 @@ class Record(_Model):
     figures: dict[str, float] = {}
     metrics: list[Metric] = []
     curve: list[CurvePoint] = []
+    recordings: list[Recording] = []
+    raster: Raster | None = None
     settings: dict[str, Any] = {}
     versions: dict[str, str] = {}
     started: str

@@ -8,7 +8,7 @@ framework and every precision simulates the same neurons.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -149,7 +149,8 @@ class Nef:
 
     The decoded output is that of ensemble ``output`` through a lowpass of ``probe_synapse`` seconds, read
     before the step's own spikes enter the filter.  ``n`` is the number of neurons per dimension and
-    scales the whole network.  ``version`` is raised when the meaning of a task changes.
+    scales the whole network; accuracy is measured at every size of ``sweep`` as well.  ``version`` is
+    raised when the meaning of a task changes.
 
     Raises:
         ValueError: a count is below 1.
@@ -159,6 +160,7 @@ class Nef:
     version: int = 1
     n: int
     seeds: int
+    sweep: tuple[int, ...] = ()
     ensembles: tuple[Ensemble, ...]
     connections: tuple[Connection, ...]
     inputs: tuple[str, ...]
@@ -177,6 +179,13 @@ class Nef:
         for field in ("n", "seeds", "steps"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} must be at least 1, got {getattr(self, field)}")
+        if any(n < 1 for n in self.sweep):
+            raise ValueError(f"every n of sweep must be at least 1, got {self.sweep}")
+
+    def sized(self, n: int) -> Nef:
+        """The same task with ``n`` neurons per dimension, and no other size to sweep."""
+        ensembles = tuple(replace(e, neurons=e.neurons // self.n * n) for e in self.ensembles)
+        return replace(self, n=n, ensembles=ensembles, sweep=())
 
     @property
     def network(self) -> str:
@@ -199,12 +208,13 @@ class Nef:
         return next(ensemble for ensemble in self.ensembles if ensemble.name == name)
 
 
-def calculate(*, n: int = 50, seeds: int = 10) -> Nef:
+def calculate(*, n: int = 50, seeds: int = 10, sweep: Sequence[int] = ()) -> Nef:
     """b is the square of a."""
     return Nef(
         name="calculate",
         n=n,
         seeds=seeds,
+        sweep=tuple(sweep),
         ensembles=(Ensemble(name="a", neurons=n), Ensemble(name="b", neurons=n)),
         connections=(
             Connection(source="stim", target="a"),
@@ -220,12 +230,13 @@ def calculate(*, n: int = 50, seeds: int = 10) -> Nef:
     )
 
 
-def add(*, n: int = 50, seeds: int = 10) -> Nef:
+def add(*, n: int = 50, seeds: int = 10, sweep: Sequence[int] = ()) -> Nef:
     """c is the sum of a and b."""
     return Nef(
         name="add",
         n=n,
         seeds=seeds,
+        sweep=tuple(sweep),
         ensembles=tuple(Ensemble(name=name, neurons=n) for name in "abc"),
         connections=(
             Connection(source="stim_a", target="a"),
@@ -246,12 +257,13 @@ def add(*, n: int = 50, seeds: int = 10) -> Nef:
     )
 
 
-def multiply(*, n: int = 50, seeds: int = 10) -> Nef:
+def multiply(*, n: int = 50, seeds: int = 10, sweep: Sequence[int] = ()) -> Nef:
     """d is the product of a and b, which meet in the two-dimensional c."""
     return Nef(
         name="multiply",
         n=n,
         seeds=seeds,
+        sweep=tuple(sweep),
         ensembles=(
             Ensemble(name="a", neurons=n),
             Ensemble(name="b", neurons=n),
@@ -275,12 +287,13 @@ def multiply(*, n: int = 50, seeds: int = 10) -> Nef:
     )
 
 
-def memory(*, n: int = 50, seeds: int = 10) -> Nef:
+def memory(*, n: int = 50, seeds: int = 10, sweep: Sequence[int] = ()) -> Nef:
     """b integrates a: transform 0.1 over the feedback's 0.1 s makes x' = u."""
     return Nef(
         name="memory",
         n=n,
         seeds=seeds,
+        sweep=tuple(sweep),
         ensembles=(Ensemble(name="a", neurons=n), Ensemble(name="b", neurons=n)),
         connections=(
             Connection(source="stim", target="a"),

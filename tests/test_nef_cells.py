@@ -145,6 +145,7 @@ def test_a_timed_cell_has_its_figures_and_a_row_for_each_network() -> None:
     assert done["figures"].keys() == {
         "rmse",
         "build_seconds",
+        "first_run_seconds",
         "sim_speed",
         "host_peak_bytes",
         "spike_rate",
@@ -170,8 +171,36 @@ def test_speed_is_networks_times_simulated_seconds_per_second(monkeypatch: pytes
     monkeypatch.setattr(nef_worker, "timed", lambda work, sync: (work(), next(seconds)))
     done = nef_worker.run(Honest, nef.memory(n=5, seeds=3), SETTINGS)
     assert done["figures"]["sim_speed"] == pytest.approx(3 * 2.0 / 5.0)
-    first = [row["value"] for row in done["metrics"] if row["metric"] == "first_run_seconds"]
-    assert first == [9.0]
+    assert done["figures"]["first_run_seconds"] == 9.0
+
+
+def test_a_sweep_scores_other_sizes_and_changes_no_figure() -> None:
+    task = nef.multiply(n=5, seeds=2, sweep=(3, 5))
+    swept, plain = (nef_worker.run(Honest, t, SETTINGS) for t in (task, replace(task, sweep=())))
+    assert swept["figures"]["rmse"] == plain["figures"]["rmse"]
+    assert swept["recordings"] == plain["recordings"]
+    added = [row for row in swept["metrics"] if row not in plain["metrics"]]
+    assert {row["key"].split(" ")[1] for row in added} == {"n=3"}
+    alone = nef_worker.run(Honest, nef.multiply(n=3, seeds=2), SETTINGS)["metrics"]
+    assert added == [row for row in alone if row["metric"] != "spike_rate"]
+
+
+def test_a_record_keeps_the_first_networks_curves_and_spikes() -> None:
+    task = nef.memory(n=30, seeds=2)
+    done = nef_worker.run(Honest, task, SETTINGS)
+    inputs = nef.stimulus_array(task, task.stimuli[0])
+    truth = nef_reference.simulate(task, [build_model(task, 4)], inputs)
+    assert [recording["stimulus"] for recording in done["recordings"]] == ["square", "pulse", "noise"]
+    square = done["recordings"][0]
+    assert square["seconds"] == 0.01
+    assert np.allclose(square["decoded"], truth.decoded[0, ::10, 0], rtol=0, atol=1e-5)
+    assert np.allclose(square["ideal"], nef.ideal(task, inputs)[::10, 0], rtol=0, atol=1e-5)
+    raster = done["raster"]
+    assert (raster["stimulus"], raster["ensemble"], len(raster["spikes"])) == ("square", "b", 20)
+    for neuron, times in enumerate(raster["spikes"]):
+        steps = np.flatnonzero(truth.spikes["b"][0, 500:1000, neuron]) + 500
+        assert np.allclose(times, steps * task.dt)
+    assert any(raster["spikes"])
 
 
 class NotFinite(Honest):
