@@ -6,9 +6,9 @@ import hashlib
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.errors import UserError, first_problem
 
@@ -16,15 +16,38 @@ PROJECT = Path(__file__).resolve().parents[1]
 SHIPPED = PROJECT / "adapters"
 
 
+Kind = Literal["classify", "inference", "nef", "open"]
+# which tables of adapter.toml hold variants for a family of tasks
+KINDS: dict[Literal["classify", "nef"], tuple[Kind, ...]] = {
+    "classify": ("classify", "inference", "open"),
+    "nef": ("nef",),
+}
+
+
+class Open(BaseModel):
+    """A variant of the open division: one line about it, and how its weights come about."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    about: str
+    learning: Literal["bptt", "backpropagation", "least-squares"]
+
+
 class Adapter(BaseModel):
     """One adapter.toml.
 
-    ``families``: the workloads it builds; ``devices`` it runs on; ``learning``: how its weights come
-    about; ``uses``: sibling folders whose code it imports; ``variants``: name -> one line about it;
-    ``default``: the variant that is run when none is asked for; ``open``: variants of the open division,
-    which classify images in the framework's own way, without a certificate, and are run as well;
-    ``deviations``: conformance checks that fail for a known reason, as ``check`` or
-    ``variant/check`` -> reason.
+    ``devices`` it runs on; without "cuda" its rows of a CUDA run are CPU rows, unranked; ``python``: the
+    only CPython that it runs on, as "3.11"; ``uses``: sibling folders whose code it imports;
+    ``deviations``: conformance checks that fail for a known reason, as ``check`` or ``variant/check`` ->
+    reason.
+
+    Its variants, name -> one line about it, are ways to do the same work; the first of each table is the
+    one that runs unless others are asked for:
+
+        classify    image classification, trained through time as the task says
+        inference   image classification with trained weights that the harness gives
+        nef         the NEF tasks
+        open        image classification in the framework's own way, without a certificate
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,22 +55,34 @@ class Adapter(BaseModel):
     name: str
     folder: Path
     about: str
-    families: list[Literal["classify", "nef"]]
-    devices: list[Literal["cpu", "cuda"]]
-    learning: Literal["bptt", "least-squares", "none"]
+    devices: Annotated[list[Literal["cpu", "cuda"]], Field(min_length=1)]
+    python: Annotated[str, Field(pattern=r"^(3\.\d+)?$")] = ""
     uses: list[str] = []
-    default: str = ""
-    variants: dict[str, str] = {}
-    open: dict[str, str] = {}
+    classify: dict[str, str] = {}
+    inference: dict[str, str] = {}
+    nef: dict[str, str] = {}
+    open: dict[str, Open] = {}
     deviations: dict[str, str] = {}
 
     @model_validator(mode="after")
-    def _default_is_a_variant(self) -> Adapter:
-        if self.default not in self.variants and (self.default or self.variants or not self.open):
-            raise ValueError(f"default = {self.default!r} is none of its variants {sorted(self.variants)}")
-        if both := self.variants.keys() & self.open.keys():
-            raise ValueError(f"variants {sorted(both)} stand in both divisions")
+    def _variants_are_told_apart(self) -> Adapter:
+        names = self.names()
+        if not names:
+            raise ValueError("it has no variant: add one to a table [classify], [inference], [nef] or [open]")
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"variant {twice[0]!r} stands in two tables: rename one")
         return self
+
+    def names(self) -> list[str]:
+        """The names of all variants."""
+        return [name for kinds in KINDS.values() for kind in kinds for name in self.variants(kind)]
+
+    def variants(self, kind: Kind) -> dict[str, str]:
+        """Name and description of the variants in one table."""
+        if kind == "open":
+            return {name: variant.about for name, variant in self.open.items()}
+        tables = {"classify": self.classify, "inference": self.inference, "nef": self.nef}
+        return tables[kind]
 
     def files(self) -> list[Path]:
         """Every file that decides what it computes: its own and those of the folders that it uses."""

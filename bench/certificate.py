@@ -60,22 +60,27 @@ class Deviation(NamedTuple):
         return self.bound is not None and not self.value <= self.bound
 
 
-def certify(build: Build, task: Classify, settings: Settings) -> Iterator[Deviation]:
-    """Every comparison of one adapter, variant and precision with the reference, on all probes of a task."""
+def certify(build: Build, task: Classify, settings: Settings, *, learns: bool) -> Iterator[Deviation]:
+    """Every comparison of one adapter, variant and precision with the reference, on all probes of a task.
+
+    Of one that does not learn, the comparisons of evaluation alone.
+    """
     bounds = BOUNDS[settings.precision]
     for probe in probes(task):
         classifier = build(probe.task, settings)
         key = f"{probe.name} {settings.precision}"
-        yield from _as_reference(classifier, probe, key, bounds)
+        yield from _as_reference(classifier, probe, key, bounds, learns)
         if probe.name == "network":
             yield from _causal(classifier, probe, key)
     if task.encoder == "poisson":
-        yield from _poisson(build, task, settings)
+        yield from _poisson(build, task, settings, learns)
     small = shrink(task)
-    yield from _timed_path(build(small, settings), small, f"timed path {settings.precision}", bounds)
+    yield from _timed_path(build(small, settings), small, f"timed path {settings.precision}", bounds, learns)
 
 
-def _as_reference(classifier: Classifier, probe: Probe, key: str, bounds: Bounds) -> Iterator[Deviation]:
+def _as_reference(
+    classifier: Classifier, probe: Probe, key: str, bounds: Bounds, learns: bool
+) -> Iterator[Deviation]:
     """Spikes of every layer, gradients and shapes, in training and evaluation.
 
     Training is traced twice, because state must not outlive a batch; then in another order of samples,
@@ -84,13 +89,16 @@ def _as_reference(classifier: Classifier, probe: Probe, key: str, bounds: Bounds
     classifier.load_weights(probe.weights)
     order = np.random.default_rng(23).permutation(len(probe.codes))
     everything = np.arange(len(order))
-    for mode, samples, training in (
-        ("train", everything, True),
-        ("train again", everything, True),
-        ("eval", everything, False),
-        ("other order", order, True),
-        ("fewer samples", order[: len(order) // 2 + 1], True),
-    ):
+    first = "train" if learns else "eval"
+    modes = [
+        (first, everything, learns),
+        (f"{first} again", everything, learns),
+        ("other order", order, learns),
+        ("fewer samples", order[: len(order) // 2 + 1], learns),
+    ]
+    if learns:
+        modes.insert(2, ("eval", everything, False))
+    for mode, samples, training in modes:
         inputs, codes = probe.inputs, probe.codes
         if samples is not everything:
             inputs, codes = inputs[:, samples], codes[samples]
@@ -103,7 +111,7 @@ def _as_reference(classifier: Classifier, probe: Probe, key: str, bounds: Bounds
             yield Deviation(
                 "gradient error", where, _worst_error(trace.gradients, truth.gradients), bounds.gradient
             )
-        if mode == "train":
+        if mode == first:
             rates = [float(spikes.mean()) for spikes in truth.spikes]
             yield Deviation("firing rate", where, float(np.mean(rates)), None)
             yield Deviation("silent layers", where, sum(r < RATE_RANGE[0] for r in rates), 0)
@@ -128,7 +136,7 @@ def _causal(classifier: Classifier, probe: Probe, key: str) -> Iterator[Deviatio
             yield Deviation("no memory of the past", where, float(not moved[step + 1 :].any()), 0)
 
 
-def _poisson(build: Build, task: Classify, settings: Settings) -> Iterator[Deviation]:
+def _poisson(build: Build, task: Classify, settings: Settings, learns: bool) -> Iterator[Deviation]:
     """Input spikes of grey pixels, seen through an identity Linear into integrate-and-fire neurons.
 
     Their number must be binomial with pixel / 255, and its spread that of independent steps; both errors
@@ -149,10 +157,10 @@ def _poisson(build: Build, task: Classify, settings: Settings) -> Iterator[Devia
     classifier.load(images, np.zeros(count, np.int64))
     order = np.arange(count)[None]
     p = pixels / 255
-    for path, rates in (
-        ("evaluation", classifier.predict(images)),
-        ("training", classifier.train_epoch(order)),
-    ):
+    seen = {"evaluation": classifier.predict(images)}
+    if learns:
+        seen["training"] = classifier.train_epoch(order)
+    for path, rates in seen.items():
         key = f"poisson input {settings.precision}, {path}"
         spikes = np.round(np.asarray(rates, np.float64) * steps)
         variance = steps * p * (1 - p)
@@ -162,7 +170,9 @@ def _poisson(build: Build, task: Classify, settings: Settings) -> Iterator[Devia
         yield Deviation("input spread error", key, float(spread_error.max()), SIGMAS)
 
 
-def _timed_path(classifier: Classifier, task: Classify, key: str, bounds: Bounds) -> Iterator[Deviation]:
+def _timed_path(
+    classifier: Classifier, task: Classify, key: str, bounds: Bounds, learns: bool
+) -> Iterator[Deviation]:
     """``train_epoch`` and ``predict`` themselves, on images whose encoding is no matter of chance.
 
     Three batches, optimiser and running statistics included, against the reference's own training.
@@ -182,14 +192,16 @@ def _timed_path(classifier: Classifier, task: Classify, key: str, bounds: Bounds
         inputs = np.broadcast_to(constant[batch], (task.steps, *constant[batch].shape))
         rates.append(reference.train_batch(task, expected, optimizer, inputs, codes[labels[batch]]))
 
-    classifier.load(images, labels)
-    classifier.load_weights(start)
-    seen = classifier.train_epoch(order)
-    yield Deviation("rate difference", f"{key}, training", _rates(seen, np.concatenate(rates)), bounds.spikes)
-    trained = classifier.weights()
-    change = {name: expected[name] - start[name] for name in start}
-    error = {name: np.asarray(trained[name], np.float64) - start[name] for name in trained}
-    yield Deviation("update error", f"{key}, weights", _worst_error(error, change), bounds.update)
+    if learns:
+        classifier.load(images, labels)
+        classifier.load_weights(start)
+        seen = classifier.train_epoch(order)
+        difference = _rates(seen, np.concatenate(rates))
+        yield Deviation("rate difference", f"{key}, training", difference, bounds.spikes)
+        trained = classifier.weights()
+        change = {name: expected[name] - start[name] for name in start}
+        error = {name: np.asarray(trained[name], np.float64) - start[name] for name in trained}
+        yield Deviation("update error", f"{key}, weights", _worst_error(error, change), bounds.update)
 
     # predict is judged from one set of weights, so that no rounding of the training enters
     classifier.load_weights(expected)

@@ -76,7 +76,7 @@ def run(
         "cudnn_benchmark": cudnn_benchmark,
         "deterministic": deterministic,
     }
-    cells = plan.make_cells(values, found, selection, settings=settings, machine=machines.identity(machine))
+    cells = _plan(values, found, selection, settings, machine)
     manifest = _manifest(profile_name, values, settings, machine, cells)
     folder, records, word = _run(manifest, found, data, fresh)
     _bring_up_to_date(folder)
@@ -112,7 +112,7 @@ def parity(
     machine = machines.describe()
     settings = _settings(machine, device, precision, threads, env)
     settings |= {"tf32": False, "cudnn_benchmark": False, "deterministic": False}
-    cells = plan.make_cells(values, found, selection, settings=settings, machine=machines.identity(machine))
+    cells = _plan(values, found, selection, settings, machine)
     cells = [cell for cell in cells if cell.kind == "certify"]
     manifest = _manifest("parity", values, settings, machine, cells)
     folder, records, word = _run(manifest, found, None, fresh)
@@ -149,6 +149,29 @@ def _settings(
     return settings
 
 
+def _plan(
+    values: Profile,
+    found: dict[str, Adapter],
+    selection: plan.Selection,
+    settings: dict[str, Any],
+    machine: dict[str, Any],
+) -> list[Cell]:
+    from bench.environments import unavailable, unavailable_at_hand
+
+    if settings["environment"] == "current":
+        reasons = {name: unavailable_at_hand(a, settings["interpreter"]) for name, a in found.items()}
+    else:
+        reasons = {name: unavailable(adapter) for name, adapter in found.items()}
+    return plan.make_cells(
+        values,
+        found,
+        selection,
+        settings=settings,
+        machine=machines.identity(machine),
+        unavailable={name: reason for name, reason in reasons.items() if reason},
+    )
+
+
 def _manifest(
     name: str, values: Profile, settings: dict[str, Any], machine: dict[str, Any], cells: list[Cell]
 ) -> Manifest:
@@ -176,8 +199,8 @@ def _run(
         if folder is not None and session.is_finished(folder):
             session.point_latest(folder)
             return folder, load_records(folder), "complete already (FRESH=1 starts a new one)"
-        used = {name: found[name] for name in dict.fromkeys(cell.adapter for cell in cells)}
-        pythons = _interpreters(used, manifest.settings["environment"])
+        used = {name: found[name] for name in dict.fromkeys(c.adapter for c in cells if not c.skip)}
+        pythons = _interpreters(used, manifest.settings["environment"], manifest.settings["device"])
         # certificates bring their own images, NEF tasks need none
         images = _images(used, pythons, data) if any(c.kind == "classify" for c in cells) else None
         if folder is None:
@@ -208,13 +231,13 @@ def _choice(name: str, value: str, choices: tuple[str, ...]) -> str:
     return value
 
 
-def _interpreters(used: dict[str, Adapter], env: str) -> dict[str, Path]:
+def _interpreters(used: dict[str, Adapter], env: str, device: str) -> dict[str, Path]:
     """The Python executable of each adapter."""
     from bench.environments import interpreter_at_hand, prepare
 
     if env == "current":
         return dict.fromkeys(used, interpreter_at_hand())
-    return {name: prepare(a.folder, root=PROJECT, say=say) for name, a in used.items()}
+    return {name: prepare(a, device=device, root=PROJECT, say=say) for name, a in used.items()}
 
 
 def _images(used: dict[str, Adapter], pythons: dict[str, Path], data: Path | None) -> Path:
@@ -249,8 +272,16 @@ def _bring_up_to_date(folder: Path) -> None:
 @app.command()
 def setup(env: EnvOption = "locked", adapters: AdaptersOption = None, data: DataOption = None) -> None:
     """Prepare every adapter's environment and fetch MNIST, without running anything."""
+    from bench.environments import unavailable
+
     found = adapter_files.discover(adapters)
-    pythons = _interpreters(found, _choice("env", env, ("locked", "current")))
+    env = _choice("env", env, ("locked", "current"))
+    if env == "locked":
+        for name, reason in [(name, unavailable(adapter)) for name, adapter in found.items()]:
+            if reason:
+                say(f"Left out: {reason}")
+                del found[name]
+    pythons = _interpreters(found, env, "cpu")
     images = _images(found, pythons, data)
     say(f"Ready: {', '.join(pythons)}; MNIST in {images}")
 
@@ -294,10 +325,9 @@ def list_(adapters: AdaptersOption = None) -> None:
 
     for adapter in adapter_files.discover(adapters).values():
         say(f"adapter  {adapter.name}: {adapter.about}")
-        for variant, about in adapter.variants.items():
-            say(f"  variant  {variant}{' (default)' if variant == adapter.default else ''}: {about}")
-        for variant, about in adapter.open.items():
-            say(f"  variant  {variant} (open division): {about}")
+        for kind in [kind for kinds in adapter_files.KINDS.values() for kind in kinds]:
+            for variant, about in adapter.variants(kind).items():
+                say(f"  {kind:9}  {variant}: {about}")
     for name, task in TASKS.items():
         say(f"task     {name}: {task().network}")
     for path in sorted(FOLDER.glob("*.toml")):

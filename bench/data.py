@@ -15,7 +15,7 @@ from functools import partial
 from io import BufferedIOBase
 from pathlib import Path
 
-from bench.environments import PROJECT
+from bench.adapters import PROJECT
 from bench.errors import UserError
 from tasks import images
 

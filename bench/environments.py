@@ -13,37 +13,42 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.adapters import PROJECT, Adapter
 from bench.errors import UserError
 
-PROJECT = Path(__file__).resolve().parents[1]
 LOCK = "requirements.txt"
+CUDA_LOCK = "requirements-cuda.txt"
 
 
-def lock_digest(adapter_folder: Path) -> str:
-    """SHA-256 of an adapter's lock; empty where it has none."""
-    lock = adapter_folder / LOCK
-    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else ""
+def lock(adapter: Adapter, device: str) -> Path | None:
+    """The adapter's lock for a device: one for CUDA if it has that, else its only one; None without any."""
+    wanted = (CUDA_LOCK, LOCK) if device == "cuda" and device in adapter.devices else (LOCK,)
+    return next((adapter.folder / name for name in wanted if (adapter.folder / name).exists()), None)
 
 
-def prepare(adapter_folder: Path, *, root: Path, say: Callable[[str], None]) -> Path:
+def prepare(adapter: Adapter, *, device: str, root: Path, say: Callable[[str], None]) -> Path:
     """Make the adapter's environment match its lock; milliseconds when it does already.
 
     Args:
-        adapter_folder: has the lock; without one the adapter runs in the harness's own environment.
-        root: the environment is ``root/.envs/<adapter>``.
+        adapter: without a lock it runs in the harness's own environment.
+        device: decides between its locks.
+        root: the environment is ``root/.envs/<adapter>``, and another one for a CUDA lock.
         say: takes one line when there is something to wait for.
 
     Returns:
         The python executable of the environment.
 
     Raises:
-        UserError: uv is missing or could not install the lock.
+        UserError: its CPython is missing, or uv is, or uv could not install the lock.
     """
-    adapter_folder, root = adapter_folder.absolute(), root.absolute()
-    digest = lock_digest(adapter_folder)
-    if not digest:
+    chosen, root = lock(adapter, device), root.absolute()
+    if chosen is None:
         return Path(sys.executable)
-    name = adapter_folder.name
+    base = _base(adapter)
+    if base is None:
+        raise UserError(f"{unavailable(adapter)}: install it, or leave {adapter.name} out")
+    name = adapter.name + ("-cuda" if chosen.name == CUDA_LOCK else "")
+    digest = hashlib.sha256(chosen.read_bytes()).hexdigest()
     environment = root / ".envs" / name
     python = environment / "bin" / "python"
     stamp = environment / "lock.sha256"
@@ -60,13 +65,31 @@ def prepare(adapter_folder: Path, *, root: Path, say: Callable[[str], None]) -> 
         uv = find_uv(root)
         say(f"{name}: preparing its environment, which may download some GB{_copies(uv, environment.parent)}")
         # From nothing each time: an interrupted installation can't be told from a whole one.
-        _run(name, [uv, "venv", "--quiet", "--clear", "--python", sys.executable, environment])
-        _run(
-            name,
-            [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", python, adapter_folder / LOCK],
-        )
+        _run(name, [uv, "venv", "--quiet", "--clear", "--python", base, environment])
+        _run(name, [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", python, chosen])
         stamp.write_text(digest)
     return python
+
+
+def unavailable(adapter: Adapter) -> str:
+    """Why no environment of the adapter can be made on this machine; empty if one can."""
+    if not adapter.python or _base(adapter):
+        return ""
+    return f"{adapter.name} needs CPython {adapter.python}, and there is no python{adapter.python} on PATH"
+
+
+def unavailable_at_hand(adapter: Adapter, interpreter: str) -> str:
+    """Why the adapter cannot run in the interpreter that ``identify`` has described; empty if it can."""
+    if not adapter.python or interpreter.startswith(f"Python {adapter.python}."):
+        return ""
+    return f"{adapter.name} needs CPython {adapter.python}, and the interpreter at hand is {interpreter}"
+
+
+def _base(adapter: Adapter) -> str | None:
+    """The interpreter that the adapter's environment is made from."""
+    if adapter.python in ("", f"{sys.version_info.major}.{sys.version_info.minor}"):
+        return sys.executable
+    return shutil.which(f"python{adapter.python}")
 
 
 def find_uv(root: Path) -> Path:
@@ -93,7 +116,7 @@ def interpreter_at_hand() -> Path:
         if found is None:
             raise UserError(f"PYTHON={named} is no program: name the interpreter that has the frameworks")
         return Path(found)
-    if Path(sys.prefix).resolve() == PROJECT / ".venv":
+    if Path(sys.prefix).resolve() == (PROJECT / ".venv").resolve():
         own = Path(sys.prefix, "bin").resolve()
         folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
         outside = os.pathsep.join(folder for folder in folders if Path(folder).resolve() != own)

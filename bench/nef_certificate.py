@@ -35,26 +35,38 @@ def certify(build: Build, task: Nef, settings: Settings) -> Iterator[Deviation]:
     """Every comparison of one adapter, variant and precision with the reference.
 
     All stimuli of the task; then the first one again, because a run must start from the initial state,
-    and with fewer models in another order over fewer steps, since no model may know of another.
+    and with fewer models in another order over fewer steps, since no model may know of another.  All
+    stimuli once more, with one model, at every size of the task's sweep.
     """
     bounds = BOUNDS[settings.precision]
     models = [build_model(task, seed) for seed in range(MODELS)]
     simulator = build(task, settings, models)
-    for stimulus in task.stimuli:
-        inputs = stimulus_array(task, stimulus)
-        truth = simulate(task, models, inputs)
-        where = f"{stimulus.name} {settings.precision}"
-        yield from _as_reference(simulator.run(inputs), truth, where, bounds)
-        active = [float(spikes.mean()) for spikes in truth.spikes.values()]
-        yield Deviation("firing rate", where, float(np.mean(active)), None)
-        yield Deviation("silent layers", where, sum(rate == 0 for rate in active), 0)
+    yield from _stimulated(simulator, task, models, settings.precision)
     inputs = stimulus_array(task, task.stimuli[0])
-    where = f"{task.stimuli[0].name} {settings.precision}"
+    where = f"{task.stimuli[0].name} n={task.n} {settings.precision}"
     truth = simulate(task, models, inputs)
     yield from _as_reference(simulator.run(inputs), truth, f"{where}, again", bounds)
     others, fewer = [models[2], models[0]], inputs[: len(inputs) // 2]
     found = build(task, settings, others).run(fewer)
     yield from _as_reference(found, simulate(task, others, fewer), f"{where}, other models", bounds)
+    for n in task.sweep:
+        if n != task.n:
+            sized = task.sized(n)
+            models = [build_model(sized, seed=0)]
+            yield from _stimulated(build(sized, settings, models), sized, models, settings.precision)
+
+
+def _stimulated(
+    simulator: NefSimulator, task: Nef, models: Sequence[Model], precision: str
+) -> Iterator[Deviation]:
+    for stimulus in task.stimuli:
+        inputs = stimulus_array(task, stimulus)
+        truth = simulate(task, models, inputs)
+        where = f"{stimulus.name} n={task.n} {precision}"
+        yield from _as_reference(simulator.run(inputs), truth, where, BOUNDS[precision])
+        active = [float(spikes.mean()) for spikes in truth.spikes.values()]
+        yield Deviation("firing rate", where, float(np.mean(active)), None)
+        yield Deviation("silent layers", where, sum(rate == 0 for rate in active), 0)
 
 
 def _as_reference(found: NefResult, truth: Truth, where: str, bounds: Bounds) -> Iterator[Deviation]:

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.adapters import PROJECT, Adapter, digest
+from bench.adapters import KINDS, PROJECT, Adapter, Kind, digest
 from bench.errors import UserError, unknown
 from bench.profile import Profile
 from bench.records import Cell, dumps
@@ -18,12 +18,13 @@ from tasks.nef import Nef
 from tasks.registry import TASKS
 
 CERTIFY_TIMEOUT_SECONDS = 300
-FAMILIES = {"classify": "classification", "nef": "NEF"}
+Family = Literal["classify", "nef"]
+FAMILIES: dict[Family, str] = {"classify": "classification", "nef": "NEF"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What ``--only`` asks for; None is the profile's own choice (each adapter's default variant)."""
+    """What ``--only`` asks for; None is the profile's own choice, and of variants the first of each kind."""
 
     adapters: tuple[str, ...] | None = None
     tasks: tuple[str, ...] | None = None
@@ -54,11 +55,12 @@ def make_cells(
     *,
     settings: Mapping[str, Any],
     machine: Mapping[str, Any],
+    unavailable: Mapping[str, str],
 ) -> list[Cell]:
     """Every cell in running order: certificates, then timed cells, shuffled within each task and seed.
 
     ``settings`` are those of ``Settings`` without seed and variant, and the kind of environment; they and
-    ``machine`` only enter the keys.
+    ``machine`` only enter the keys.  ``unavailable``: adapters that this machine cannot run, and why.
 
     Raises:
         UserError: the selection names something unknown, or selects nothing.
@@ -79,15 +81,17 @@ def make_cells(
             )
     certificates: list[Cell] = []
     rounds: list[list[Cell]] = []
-    pairs = _variants([adapters[name] for name in names], selection.variants)
+    chosen = [adapters[name] for name in names]
+    _check_variants(chosen, selection.variants)
     shared = digest(_shared_files())
     for seed in dict.fromkeys(profile.seeds):
         for task_name in tasks:
             timed = []
-            for adapter, variant in pairs:
-                if variant in adapter.open and isinstance(profile.build(task_name), Nef):
-                    continue  # the open division is one of image classification
-                base = _cell(profile, adapter, variant, task_name, seed, settings)
+            family: Family = "nef" if isinstance(profile.build(task_name), Nef) else "classify"
+            for adapter, kind, variant in _variants(chosen, family, selection.variants):
+                base = _cell(profile, adapter, kind, variant, task_name, seed, settings)
+                if adapter.name in unavailable:
+                    base = base.model_copy(update={"skip": unavailable[adapter.name]})
                 work = [shared, digest(adapter.files()), dict(settings), dict(machine)]
                 if base.division == "open":
                     timed.append(base.model_copy(update={"cell": _key(base, work)}))
@@ -139,60 +143,71 @@ def _shared_files() -> list[Path]:
         bench / "outcomes.py",
         bench / "probes.py",
     ]
+    files += sorted((PROJECT / "tasks").glob("weights/*.npz"))
     return files + sorted((PROJECT / "tasks").glob("*.py")) + sorted((bench / "measure").glob("*.py"))
 
 
-def _variants(adapters: Sequence[Adapter], wanted: tuple[str, ...] | None) -> list[tuple[Adapter, str]]:
-    if wanted is None:
-        return [
-            (adapter, variant)
-            for adapter in adapters
-            for variant in (*filter(None, [adapter.default]), *adapter.open)
-        ]
-    known = {variant for adapter in adapters for variant in (*adapter.variants, *adapter.open)}
-    for variant in wanted:
+def _check_variants(adapters: Sequence[Adapter], wanted: tuple[str, ...] | None) -> None:
+    known = {name for adapter in adapters for name in adapter.names()}
+    for variant in wanted or ():
         if variant != "all" and variant not in known:
             raise unknown("variant", variant, {*known, "all"})
-    return [
-        (adapter, variant)
-        for adapter in adapters
-        for variant in (*adapter.variants, *adapter.open)
-        if variant in wanted or "all" in wanted
-    ]
+
+
+def _variants(
+    adapters: Sequence[Adapter], family: Family, wanted: tuple[str, ...] | None
+) -> list[tuple[Adapter, Kind | None, str]]:
+    """(adapter, kind, variant) of all that run; one without kind and name where there is none to choose."""
+    chosen: list[tuple[Adapter, Kind | None, str]] = []
+    for adapter in adapters:
+        tables = {kind: list(adapter.variants(kind)) for kind in KINDS[family]}
+        if not any(tables.values()) and (wanted is None or "all" in wanted):
+            chosen.append((adapter, None, ""))
+        for kind, names in tables.items():
+            if wanted is None:
+                names = names[:1]
+            elif "all" not in wanted:
+                names = [name for name in names if name in wanted]
+            chosen += [(adapter, kind, name) for name in names]
+    return chosen
 
 
 def _cell(
     profile: Profile,
     adapter: Adapter,
+    kind: Kind | None,
     variant: str,
     task_name: str,
     seed: int,
     settings: Mapping[str, Any],
 ) -> Cell:
     task = profile.build(task_name)
-    device = settings["device"]
-    family: Literal["classify", "nef"] = "nef" if isinstance(task, Nef) else "classify"
+    is_nef = isinstance(task, Nef)
     skip = ""
-    is_open = variant in adapter.open
-    if family not in adapter.families and not is_open:
-        skip = f"{adapter.name} declares no {FAMILIES[family]} tasks"
-    elif device not in adapter.devices:
+    if kind is None:
+        skip = f"{adapter.name} declares no {FAMILIES['nef' if is_nef else 'classify']} tasks"
+    learning = {"inference": "none", "nef": "least-squares"}.get(kind or "", "bptt")
+    if kind == "open":
+        learning = adapter.open[variant].learning
+    # a framework without CUDA is still of interest beside those that have it
+    device = settings["device"] if settings["device"] in adapter.devices else "cpu"
+    if device not in adapter.devices:
         skip = f"{adapter.name} does not run on {device}"
     return Cell(
         cell="",
-        kind=family,
+        kind="nef" if is_nef else "classify",
         adapter=adapter.name,
         variant=variant,
-        division="open" if is_open else "closed",
-        learning="least-squares" if isinstance(task, Nef) else adapter.learning,
+        division="open" if kind == "open" else "closed",
+        learning=learning,
         task=task_name,
         network=task.network,
         device=device,
         precision=settings["precision"],
         seed=seed,
-        train_images=0 if isinstance(task, Nef) else profile.train_images,
-        test_images=0 if isinstance(task, Nef) else profile.test_images,
-        curve_images=0 if isinstance(task, Nef) else profile.curve_images,
+        train_images=0 if is_nef else profile.train_images,
+        test_images=0 if is_nef else profile.test_images,
+        curve_images=0 if is_nef else profile.curve_images,
         steps=task.steps,
         batch=task.seeds if isinstance(task, Nef) else task.batch,
         epochs=0 if isinstance(task, Nef) else task.epochs,

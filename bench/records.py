@@ -185,8 +185,10 @@ def result_rows(manifest: Manifest, records: Iterable[Record]) -> list[dict[str,
         known = cell.model_dump() | record.figures
         known |= {"run": manifest.run, "profile": manifest.profile}
         known |= {"status": record.status, "reason": record.reason, "parity": record.parity}
-        if cell.kind == "nef":  # nothing is trained on images
-            known |= dict.fromkeys(("train_images", "test_images", "epochs"))
+        if cell.kind == "nef" or cell.learning == "none":  # nothing is trained on images
+            known |= dict.fromkeys(("train_images", "epochs"))
+        if cell.kind == "nef":
+            known["test_images"] = None
         rows.append({column: known.get(column) for column in COLUMNS})
     return rows
 

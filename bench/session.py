@@ -207,10 +207,12 @@ def _job(cell: Cell, settings: Mapping[str, Any], adapter: Adapter, data: Path |
         "curve_images",
     )
     own = {name: value for name, value in settings.items() if name not in ("environment", "interpreter")}
+    own |= {"device": cell.device, "seed": cell.seed, "variant": cell.variant}
     return {name: getattr(cell, name) for name in wanted} | {
         "adapters": str(adapter.folder.parent),
+        "environment": settings["environment"],
         "data": str(data),
-        "settings": own | {"seed": cell.seed, "variant": cell.variant},
+        "settings": own,
     }
 
 

@@ -36,6 +36,7 @@ from tasks.images import encode, load_mnist
 from tasks.nef import Nef
 from tasks.registry import TASKS, Task
 from tasks.spec import Classify
+from tasks.trained import trained_weights
 
 Say = Callable[[dict[str, Any]], None]
 
@@ -96,7 +97,13 @@ def _reason(error: Exception) -> str:
 
 def run(job: dict[str, Any], say: Say) -> dict[str, Any]:
     """Configure, build and run the job's cell; the fields of its record."""
-    module = load_adapter(job["adapter"], Path(job["adapters"]))
+    try:
+        module = load_adapter(job["adapter"], Path(job["adapters"]))
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        if job["environment"] == "current" and package not in ("adapters", "bench", "tasks"):
+            raise Unsupported(f"the interpreter at hand has no {package}") from error
+        raise
     settings = Settings(**job["settings"])
     read = configure(module, settings)
     task = TASKS[job["task"]](**job["task_values"])
@@ -104,7 +111,7 @@ def run(job: dict[str, Any], say: Say) -> dict[str, Any]:
     report = {"settings": read, "versions": versions}
     build = module.BUILDERS[type(task)]
     if job["kind"] == "certify":
-        return report | certify(module, build, task, settings)
+        return report | certify(module, build, task, settings, learns=job["learning"] != "none")
     if isinstance(task, Nef):
         return report | nef_worker.run(build, task, settings)
     return report | classify(build, task, settings, job, say)
@@ -131,7 +138,9 @@ def configure(module: ModuleType, settings: Settings) -> dict[str, Any]:
     return read
 
 
-def certify(module: ModuleType, build: Callable[..., Any], task: Task, settings: Settings) -> dict[str, Any]:
+def certify(
+    module: ModuleType, build: Callable[..., Any], task: Task, settings: Settings, *, learns: bool
+) -> dict[str, Any]:
     """Compare the adapter with the reference in float64, float32 and the precision asked for."""
     deviations: list[certificate.Deviation] = []
     for precision in dict.fromkeys(("float64", "float32", settings.precision)):
@@ -140,7 +149,7 @@ def certify(module: ModuleType, build: Callable[..., Any], task: Task, settings:
         if isinstance(task, Nef):
             deviations += nef_certificate.certify(build, task, now)
         else:
-            deviations += certificate.certify(build, task, now)
+            deviations += certificate.certify(build, task, now, learns=learns)
     parity, reason = certificate.verdict(deviations, settings.precision)
     return {
         "status": "wrong" if parity == "wrong" else "ok",
@@ -157,15 +166,19 @@ def classify(
     job: dict[str, Any],
     say: Say,
 ) -> dict[str, Any]:
-    """Build, train, evaluate and look inside once; every figure is timed apart."""
+    """Build, train, evaluate and look inside once; every figure is timed apart.
+
+    Where nothing is learned, trained weights are given and nothing but the evaluation is timed.
+    """
     mnist = load_mnist(Path(job["data"]))
     train = mnist.train_images[: job["train_images"]], mnist.train_labels[: job["train_images"]]
     test = mnist.test_images[: job["test_images"]], mnist.test_labels[: job["test_images"]]
     curve_images = job["curve_images"]
+    learns = job["learning"] != "none"
     # least squares see all images at once: a second pass would repeat the first
-    epochs = 1 if job["learning"] == "least-squares" else task.epochs
+    epochs = {"none": 0, "least-squares": 1}.get(job["learning"], task.epochs)
 
-    weights = initial_weights(task, settings.seed)
+    weights = initial_weights(task, settings.seed) if learns else trained_weights(task)
     start = perf_counter_ns()
     classifier = build(task, settings)
     classifier.load_weights(weights)
@@ -202,14 +215,17 @@ def classify(
     test_accuracy = _accuracy(task, _checked(task, rates, len(test[0])), test[1])
     figures: dict[str, float] = {
         "test_accuracy": test_accuracy,
-        "train_accuracy": curve[-1]["train_accuracy"],
         "build_seconds": build_seconds,
-        "cold_epoch_seconds": seconds[0],
-        "train_seconds": sum(seconds),
         "eval_seconds": eval_seconds,
         "host_peak_bytes": host_peak_bytes(),
-        "epochs": epochs,
     }
+    if learns:
+        figures |= {
+            "train_accuracy": curve[-1]["train_accuracy"],
+            "cold_epoch_seconds": seconds[0],
+            "train_seconds": sum(seconds),
+            "epochs": epochs,
+        }
     if curve_images == len(test[0]):  # only then has every epoch seen the whole test set
         figures["best_test_accuracy"] = max(test_accuracy, *(p["test_accuracy"] for p in curve))
     if len(seconds) > 1:

@@ -112,12 +112,14 @@ def test_a_profile_that_is_no_toml(command: Command, tmp_path: Path, content: by
 @pytest.mark.parametrize(
     ("content", "parts"),
     [
-        (b"families = [", ["is not valid TOML"]),
+        (b"devices = [", ["is not valid TOML"]),
         (b"\xff", ["is not valid TOML"]),
-        (b"about = 'x'", ["families", "Field required"]),
-        (b'default = "other"', ["default = 'other' is none of its variants ['plain']"]),
+        (b"about = 'x'", ["devices", "Field required"]),
+        (b"about = 'x'\ndevices = ['cpu']", ["no variant", "[classify]"]),
+        (b"[nef]\nplain = 'as it is'", ["variant 'plain' stands in two tables: rename one"]),
         (b'uses = ["nothing"]', ["uses names no folder 'nothing'"]),
         (b'device = "cpu"', ["device", "not permitted"]),
+        (b'python = "three"', ["python", "match pattern"]),
     ],
 )
 def test_an_adapter_toml_that_says_nothing_of_use(
@@ -127,8 +129,10 @@ def test_an_adapter_toml_that_says_nothing_of_use(
     path.parent.mkdir()
     key = content.partition(b" = ")[0]
     lines = (FAKES / "ok" / "adapter.toml").read_bytes().splitlines()
-    if key in (b"default", b"uses", b"device"):
+    if key in (b"uses", b"device", b"python"):
         content = b"\n".join([content, *(line for line in lines if not line.startswith(key + b" "))])
+    if content.startswith(b"[nef]"):
+        content = b"\n".join([*lines, content])
     path.write_bytes(content)
     words = ["run", "--adapters", tmp_path, "--only", "adapter=mine", "--profile", "smoke"]
     refuse(command, words, "mine/adapter.toml", *parts)
@@ -197,7 +201,7 @@ def test_the_list_names_what_can_be_asked_for(command: Command) -> None:
     assert said.code == 0
     for line in (
         "adapter  noisy: Prints wherever it can",
-        "  variant  plain (default): as it is",
+        "  classify   plain: as it is",
         "profile  quick",
     ):
         assert line in said.out.splitlines()

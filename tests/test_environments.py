@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bench.environments import PROJECT, find_uv, interpreter_at_hand, lock_digest, prepare
+from bench.adapters import PROJECT, Adapter
+from bench.environments import find_uv, interpreter_at_hand, prepare, unavailable, unavailable_at_hand
 from bench.errors import UserError
 
 FAKE_UV = """\
@@ -18,6 +21,12 @@ case "$1 $2" in
     "pip sync") if [ -n "$UV_FAILS" ]; then printf '%b' "$UV_FAILS" >&2; exit 2; fi ;;
 esac
 """
+
+
+def tiny(folder: Path, **values: Any) -> Adapter:
+    """An adapter called tiny."""
+    known = {"about": "", "devices": ["cpu", "cuda"], "classify": {"plain": ""}}
+    return Adapter(name="tiny", folder=folder, **(known | values))
 
 
 class Project:
@@ -39,8 +48,9 @@ class Project:
     def lock(self, text: str) -> None:
         (self.adapter / "requirements.txt").write_text(text)
 
-    def prepare(self) -> Path:
-        return prepare(self.adapter, root=self.root, say=self.said.append)
+    def prepare(self, device: str = "cpu", **values: Any) -> Path:
+        adapter = tiny(self.adapter, **values)
+        return prepare(adapter, device=device, root=self.root, say=self.said.append)
 
     def calls(self) -> list[str]:
         text = self.log.read_text() if self.log.exists() else ""
@@ -109,15 +119,39 @@ def test_cache_on_the_same_filesystem_is_not_mentioned(project: Project) -> None
 
 def test_adapter_without_lock_uses_the_harness(project: Project) -> None:
     (project.adapter / "requirements.txt").unlink()
-    assert lock_digest(project.adapter) == ""
     assert project.prepare() == Path(sys.executable)
     assert project.calls() == []
 
 
-def test_digest_changes_with_the_lock(project: Project) -> None:
-    before = lock_digest(project.adapter)
-    project.lock("one==2\n")
-    assert len(before) == 64 and lock_digest(project.adapter) != before
+def test_a_lock_for_cuda_has_an_environment_of_its_own(project: Project) -> None:
+    assert project.prepare("cuda") == project.prepare("cpu")
+    (project.adapter / "requirements-cuda.txt").write_text("one==1.cuda --hash=sha256:2\n")
+    assert project.prepare("cuda").parts[-3] == "tiny-cuda"
+    assert project.prepare("cpu").parts[-3] == "tiny"
+    assert project.prepare("cuda", devices=["cpu"]).parts[-3] == "tiny"
+
+
+def test_a_python_that_is_not_here_is_a_reason(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = tiny(project.adapter, python="3.4")
+    assert unavailable(old) == "tiny needs CPython 3.4, and there is no python3.4 on PATH"
+    with pytest.raises(UserError, match=r"needs CPython 3\.4.*leave tiny out"):
+        project.prepare(python="3.4")
+    (project.root / "python3.4").write_text("#!/bin/sh\n")
+    (project.root / "python3.4").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{project.root}:{os.environ['PATH']}")
+    assert unavailable(old) == ""
+    project.prepare(python="3.4")
+    assert f"--python {project.root}/python3.4" in project.log.read_text()
+    assert unavailable(tiny(project.adapter)) == ""
+
+
+def test_an_interpreter_at_hand_of_another_version_is_a_reason(tmp_path: Path) -> None:
+    found = "Python 3.12.1, packages 0123456789ab"
+    reason = unavailable_at_hand(tiny(tmp_path, python="3.11"), found)
+    assert reason == f"tiny needs CPython 3.11, and the interpreter at hand is {found}"
+    assert unavailable_at_hand(tiny(tmp_path, python="3.12"), found) == ""
+    assert unavailable_at_hand(tiny(tmp_path, python="3.1"), found)
+    assert unavailable_at_hand(tiny(tmp_path), found) == ""
 
 
 def test_missing_uv_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,13 +169,14 @@ def test_real_uv_makes_an_environment_and_explains_a_failure(
     uv = tmp_path / ".uv" / "bin" / "uv"
     uv.parent.mkdir(parents=True)
     uv.symlink_to(find_uv(PROJECT))
-    adapter = tmp_path / "tiny"
-    adapter.mkdir()
-    (adapter / "requirements.txt").write_text("# nothing\n")
-    assert prepare(adapter, root=tmp_path, say=print) == tmp_path / ".envs" / "tiny" / "bin" / "python"
-    (adapter / "requirements.txt").write_text(f"nothing-like-this==1 --hash=sha256:{'0' * 64}\n")
+    adapter = tiny(tmp_path / "tiny")
+    adapter.folder.mkdir()
+    (adapter.folder / "requirements.txt").write_text("# nothing\n")
+    made = prepare(adapter, device="cpu", root=tmp_path, say=print)
+    assert made == tmp_path / ".envs" / "tiny" / "bin" / "python"
+    (adapter.folder / "requirements.txt").write_text(f"nothing-like-this==1 --hash=sha256:{'0' * 64}\n")
     with pytest.raises(UserError, match=r"tiny: .*nothing-like-this"):
-        prepare(adapter, root=tmp_path, say=print)
+        prepare(adapter, device="cpu", root=tmp_path, say=print)
 
 
 def test_interpreter_at_hand_is_the_one_named(monkeypatch: pytest.MonkeyPatch) -> None:

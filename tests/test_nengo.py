@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.adapters import PROJECT
+from bench.adapters import PROJECT, discover
 from bench.environments import prepare
 from bench.process import worker_environment
 from tasks.nef import TASKS
@@ -16,7 +16,7 @@ from tasks.nef import TASKS
 
 @pytest.fixture(scope="module")
 def core() -> dict[str, Any]:
-    python = prepare(PROJECT / "adapters" / "nengo", root=PROJECT, say=print)
+    python = prepare(discover(None)["nengo"], device="cpu", root=PROJECT, say=print)
     settings = {"threads": 1, "deterministic": False, "device": "cpu"}
     done = subprocess.run(
         [python, "-m", "tests.nengo_core"],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench import plan
-from bench.adapters import discover
+from bench.adapters import KINDS, discover
 from bench.errors import UserError
 from bench.plan import make_cells, order_seed, parse_only, plan_digest
 from bench.profile import Profile
@@ -25,10 +25,18 @@ def cells(
     folder: Path = FAKES,
     settings: dict[str, Any] = SETTINGS,
     machine: dict[str, Any] = MACHINE,
+    unavailable: dict[str, str] = {},  # noqa: B006 -- never written to
     **profile: Any,
 ) -> list[Cell]:
     values = Profile(**(PROFILE | profile))
-    return make_cells(values, discover(folder), parse_only(only), settings=settings, machine=machine)
+    return make_cells(
+        values,
+        discover(folder),
+        parse_only(only),
+        settings=settings,
+        machine=machine,
+        unavailable=unavailable,
+    )
 
 
 def timed(cells: list[Cell]) -> list[Cell]:
@@ -127,7 +135,8 @@ def test_a_certificate_serves_every_seed_and_stands_first() -> None:
 def test_tasks_and_seeds_come_in_turn_and_adapters_are_shuffled() -> None:
     planned = timed(cells("", seeds=[0, 1], tasks=["fc_lif", "csnn"], task=SMALL))
     rounds = [(cell.seed, cell.task) for cell in planned]
-    each = sum(len(adapter.open) + bool(adapter.default) for adapter in discover(FAKES).values())
+    found = discover(FAKES).values()
+    each = sum(bool(adapter.variants(kind)) for adapter in found for kind in KINDS["classify"])
     assert rounds == [
         pair for pair in ((0, "fc_lif"), (0, "csnn"), (1, "fc_lif"), (1, "csnn")) for _ in range(each)
     ]
@@ -138,15 +147,28 @@ def test_tasks_and_seeds_come_in_turn_and_adapters_are_shuffled() -> None:
 
 def test_what_an_adapter_does_not_declare_is_a_row(tmp_path: Path) -> None:
     text = (FAKES / "ok" / "adapter.toml").read_text()
-    for name, old, new in (("idle", '["classify"]', "[]"), ("other", '["cpu"]', '["cuda"]')):
+    for name, old, new in (("idle", "[classify]", "[nef]"), ("other", '["cpu"]', '["cuda"]')):
         (tmp_path / name).mkdir()
         (tmp_path / name / "adapter.toml").write_text(text.replace(old, new).replace("numpy", "torch"))
     for cell in cells("adapter=idle", folder=tmp_path):
-        assert cell.skip == "idle declares no classification tasks"
+        assert (cell.variant, cell.skip) == ("", "idle declares no classification tasks")
     planned = cells("adapter=idle,other", folder=tmp_path)
     assert len(timed(planned)) == 2
     assert {cell.skip for cell in planned if cell.adapter == "other"} == {"other does not run on cpu"}
     assert not any(cell.skip for cell in cells())
+
+
+def test_who_lacks_cuda_has_a_cpu_row_in_a_run_on_cuda() -> None:
+    planned = cells("adapter=ok,torch", settings=SETTINGS | {"device": "cuda"})
+    assert {(cell.adapter, cell.device, cell.skip) for cell in planned} == {
+        ("ok", "cpu", ""),
+        ("torch", "cuda", ""),
+    }
+
+
+def test_what_this_machine_lacks_is_a_reason() -> None:
+    planned = cells("adapter=ok,wrong", unavailable={"wrong": "wrong needs something"})
+    assert {(c.adapter, c.skip) for c in planned} == {("ok", ""), ("wrong", "wrong needs something")}
 
 
 def test_what_is_named_twice_runs_once() -> None:
@@ -157,27 +179,35 @@ def test_what_is_named_twice_runs_once() -> None:
 
 
 def test_variants() -> None:
-    adapters = discover(None)
-    name = next(name for name, adapter in adapters.items() if len(adapter.variants) > 1)
-    chosen = {c.variant for c in timed(cells(f"adapter={name}"))}
-    assert chosen == {adapters[name].default, *adapters[name].open}
-    every = [cell.variant for cell in timed(cells(f"adapter={name} variant=all"))]
-    assert sorted(every) == sorted([*adapters[name].variants, *adapters[name].open])
-    some = sorted(every)[1]
-    assert [c.variant for c in timed(cells(f"adapter={name} variant={some}"))] == [some]
+    torch = discover(None)["torch"]
+    assert [c.variant for c in timed(cells("adapter=torch"))] == ["folded"] == list(torch.classify)[:1]
+    assert {c.variant for c in timed(cells("adapter=torch variant=all"))} == torch.classify.keys()
+    assert [c.variant for c in timed(cells("adapter=torch variant=step"))] == ["step"]
+    nef = cells("adapter=torch variant=all", tasks=["memory"], task={})
+    assert {c.variant for c in nef} == torch.nef.keys()
 
 
-def test_the_open_division_has_no_certificate(tmp_path: Path) -> None:
-    folder = tmp_path / "free"
+def test_the_first_of_each_kind_runs(tmp_path: Path) -> None:
+    folder = tmp_path / "many"
     folder.mkdir()
     (folder / "adapter.py").touch()
-    text = (
-        'about = "a"\nfamilies = []\ndevices = ["cpu"]\nlearning = "least-squares"\n[open]\nown = "its way"\n'
+    (folder / "adapter.toml").write_text(
+        'about = "a"\ndevices = ["cpu"]\n[inference]\nfirst = "1"\nsecond = "2"\n[nef]\nthird = "3"\n'
+        '[open.own]\nabout = "its way"\nlearning = "least-squares"\n'
     )
-    (folder / "adapter.toml").write_text(text)
-    (cell,) = cells("adapter=free", folder=tmp_path)
-    assert (cell.kind, cell.division, cell.certificate, cell.skip) == ("classify", "open", None, "")
-    assert (cell.variant, cell.learning) == ("own", "least-squares")
+    planned = cells("adapter=many", folder=tmp_path)
+    assert {
+        (cell.kind, cell.variant, cell.division, cell.learning, cell.certificate is None) for cell in planned
+    } == {
+        ("certify", "first", "closed", "none", True),
+        ("classify", "first", "closed", "none", False),
+        ("classify", "own", "open", "least-squares", True),
+    }
+    assert {cell.variant for cell in cells("adapter=many variant=all", folder=tmp_path)} == {
+        "first",
+        "second",
+        "own",
+    }
 
 
 def test_a_batch_must_fit_only_in_the_tasks_that_run() -> None:

@@ -455,7 +455,7 @@ def test_device_memory_where_there_is_a_device(tmp_path: Path, mixed_run: Writte
         done(cells[1], epoch_seconds=2.0),
     ]
     machine = {"gpu": {"name": "Some GPU"}}
-    _, text = report(tmp_path, records, machine=machine)
+    _, text = report(tmp_path, records, machine=machine, settings={"device": "cuda"})
     assert [r["device allocated (MB)"] for r in table(text, "## csnn")] == ["2", ABSENT]
     assert [r["device used (MB)"] for r in table(text, "## csnn")] == [ABSENT, ABSENT]
     assert "- Machine: Some GPU\n" in text

@@ -15,7 +15,7 @@ from tests.conftest import Command
 def test_a_new_adapter_is_found_and_compiles(tmp_path: Path) -> None:
     folder = write_adapter("mynet", tmp_path)
     found = adapters.discover(tmp_path)["mynet"]
-    assert found.folder == folder and found.deviations == {} and found.default in found.variants
+    assert found.folder == folder and found.deviations == {} and found.classify
     compile((folder / "adapter.py").read_text(), "adapter.py", "exec")
     constraints = (folder / "requirements.in").read_text().splitlines()[0].removeprefix("-c ")
     assert (folder / constraints).resolve() == adapters.SHIPPED / "torch_family" / "constraints.txt"
@@ -25,7 +25,7 @@ def test_a_new_adapter_is_found_and_compiles(tmp_path: Path) -> None:
 def test_the_example_of_a_deviation_names_a_check(tmp_path: Path) -> None:
     text = (write_adapter("mynet", tmp_path) / "adapter.toml").read_text()
     example = tomllib.loads(text.replace('# "amp"', '"amp"'))["deviations"]
-    assert example and example.keys() <= CHECKS.keys()
+    assert example and example.keys() <= CHECKS["classify"].keys()
 
 
 @pytest.mark.parametrize("name", ["", "My-Net", "9lives", "a/b", "torch"])

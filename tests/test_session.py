@@ -31,7 +31,7 @@ SETTINGS = {
 
 def manifest(run: str, only: str = "adapter=ok") -> Manifest:
     profile = Profile(**PROFILE)
-    cells = make_cells(profile, ADAPTERS, parse_only(only), settings=SETTINGS, machine={})
+    cells = make_cells(profile, ADAPTERS, parse_only(only), settings=SETTINGS, machine={}, unavailable={})
     return Manifest(
         run=run,
         digest=plan_digest(cells),

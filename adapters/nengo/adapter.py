@@ -13,6 +13,7 @@ from nengo.solvers import NoSolver
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from adapters.nengo.classify import LeastSquaresClassifier
+from adapters.nengo.inference import InferenceClassifier
 from adapters.protocol import Array, NefResult, Settings, Unsupported
 from tasks.nef import FUNCTIONS, Model, Nef
 from tasks.spec import Classify
@@ -133,6 +134,12 @@ def nef_simulator(task: Nef, settings: Settings, models: Sequence[Model]) -> Tog
     return Apart(task, models) if settings.variant == "apart" else Together(task, models)
 
 
+def classifier(task: Classify, settings: Settings) -> InferenceClassifier | LeastSquaresClassifier:
+    """Variants: ``stepped``; open: ``least-squares``."""
+    kind = InferenceClassifier if settings.variant == "stepped" else LeastSquaresClassifier
+    return kind(task, settings)
+
+
 def configure(settings: Settings) -> dict[str, object]:
     """Set NumPy's threads; there is no TF32, cuDNN or chance in it, so that what was asked of those holds.
 
@@ -159,4 +166,4 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | found
 
 
-BUILDERS = {Classify: LeastSquaresClassifier, Nef: nef_simulator}
+BUILDERS = {Classify: classifier, Nef: nef_simulator}

@@ -83,7 +83,7 @@ class ExactLif(snntorch.SpikingNeuron):
 
 
 def nef_simulator(task: Nef, settings: Settings, models: Sequence[Model]) -> TorchNef:
-    """Every variant simulates in the same way."""
+    """Variant ``batched``."""
     return TorchNef(task, settings, models, ExactLif)
 
 

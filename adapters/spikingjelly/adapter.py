@@ -140,7 +140,7 @@ class ExactLif(neuron.SimpleBaseNode):
 
 
 def nef_simulator(task: Nef, settings: Settings, models: Sequence[Model]) -> TorchNef:
-    """In every variant the neurons are in step mode s: feedback leaves no other."""
+    """Variant ``batched``; the neurons are in step mode s, since feedback leaves no other."""
     return TorchNef(task, settings, models, ExactLif)
 
 

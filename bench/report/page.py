@@ -167,8 +167,8 @@ def _task(section: Section, look: Styles) -> _Task:
 
 
 def _why_left_out(row: Row) -> str:
-    if row.tier == "open":
-        return "open division"
+    if row.apart:
+        return row.apart
     return row.status if row.status != "ok" else "parity wrong"
 
 

@@ -20,7 +20,6 @@ PENDING = "pending"
 _WORK = (
     "task",
     "network",
-    "device",
     "precision",
     "train_images",
     "test_images",
@@ -35,7 +34,10 @@ _BEST_TO_WORST: tuple[Parity | None, ...] = ("exact", "within", "reduced precisi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """The seeds of one adapter and variant that ended alike; ``pending`` ones have no records."""
+    """The seeds of one adapter and variant that ended alike; ``pending`` ones have no records.
+
+    ``apart``: why figures that are right don't belong beside the others'.
+    """
 
     adapter: str
     variant: str
@@ -44,6 +46,7 @@ class Row:
     planned: int
     records: tuple[Record, ...]
     reason: str
+    apart: str = ""
     tier: Tier = "not ranked"
     rank: int | None = None
     ratio: float | None = None
@@ -56,7 +59,7 @@ class Row:
     @property
     def comparable(self) -> bool:
         """Whether the figures are of the work that was asked for."""
-        return self.status == "ok" and self.parity != "wrong" and self.tier != "open"
+        return self.status == "ok" and self.parity != "wrong" and not self.apart
 
     @property
     def costs(self) -> list[float]:
@@ -73,7 +76,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """All rows of one piece of work, the ranked ones first; ``cell`` is any one of its cells."""
+    """All rows of one piece of work, the ranked ones first.
+
+    ``cell`` is one of its cells, on the device that was asked for if any is.
+    """
 
     title: str
     slug: str
@@ -90,6 +96,7 @@ def sections(manifest: Manifest, records: Sequence[Record]) -> list[Section]:
             works.setdefault(dumps([getattr(cell, name) for name in _WORK]), []).append(cell)
     firsts = [cells[0] for cells in works.values()]
     slugs: Counter[str] = Counter()
+    asked = manifest.settings.get("device", "cpu")
     found = []
     for cells in works.values():
         slug = re.sub(r"[^a-z0-9]+", "-", cells[0].task.lower())
@@ -98,8 +105,8 @@ def sections(manifest: Manifest, records: Sequence[Record]) -> list[Section]:
             Section(
                 title=_title(cells[0], firsts),
                 slug=slug if slugs[slug] == 1 else f"{slug}-{slugs[slug]}",
-                cell=cells[0],
-                rows=tuple(_ranked(_rows(cells, finished))),
+                cell=next((cell for cell in cells if cell.device == asked), cells[0]),
+                rows=tuple(_ranked(_rows(cells, finished, asked))),
             )
         )
     return sorted(found, key=lambda section: section.title)
@@ -115,7 +122,7 @@ def _title(cell: Cell, firsts: Sequence[Cell]) -> str:
     return f"{cell.task} ({', '.join(differing)})" if differing else cell.task
 
 
-def _rows(cells: Sequence[Cell], finished: dict[str, Record]) -> list[Row]:
+def _rows(cells: Sequence[Cell], finished: dict[str, Record], device: str) -> list[Row]:
     pairs: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         pairs.setdefault((cell.adapter, cell.variant), []).append(cell)
@@ -137,7 +144,7 @@ def _rows(cells: Sequence[Cell], finished: dict[str, Record]) -> list[Row]:
                 records=tuple(records),
                 reason="; ".join(filter(None, reasons)),
             )
-            rows.append(_judged(row, {s: len(r) for s, r in outcomes.items() if s != status}))
+            rows.append(_judged(row, {s: len(r) for s, r in outcomes.items() if s != status}, device))
         if missing:
             rows.append(
                 Row(
@@ -153,12 +160,17 @@ def _rows(cells: Sequence[Cell], finished: dict[str, Record]) -> list[Row]:
     return rows
 
 
-def _judged(row: Row, other_outcomes: dict[str, int]) -> Row:
+def _judged(row: Row, other_outcomes: dict[str, int], device: str) -> Row:
     """The row with its tier, or with what keeps an ``ok`` row from being ranked."""
     if row.status != "ok":
         return row
-    if row.records[0].cell.division == "open":
-        return replace(row, tier="open")
+    cell = row.records[0].cell
+    if cell.division == "open":
+        return replace(row, tier="open", apart="open division")
+    if cell.device != device:
+        row = replace(row, apart=f"on the {cell.device}: {row.adapter} does not run on {device}")
+    elif cell.learning == "none":
+        row = replace(row, apart="given trained weights, it learns nothing")
     if other_outcomes:
         ended = (f"{status} in {count}" for status, count in other_outcomes.items())
         obstacle = f"{', '.join(ended)} of {row.planned} seeds"
@@ -166,6 +178,8 @@ def _judged(row: Row, other_outcomes: dict[str, int]) -> Row:
         obstacle = "no parity certificate"
     elif row.parity == "wrong":
         obstacle = "parity wrong"
+    elif row.apart:
+        obstacle = row.apart
     elif not row.costs:
         obstacle = "no epoch was timed after the cold one"
     else:

@@ -21,16 +21,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name in names:
         if name not in found:
             raise pytest.UsageError(f"there is no adapter {name!r}: choose from {', '.join(found)}")
-    pairs = [
-        (adapter, variant)
-        for adapter in found.values()
-        for variant in adapter.variants
-        if not names or adapter.name in names
+    chosen = [adapter for adapter in found.values() if not names or adapter.name in names]
+    variants = [
+        (adapter, kind, variant)
+        for adapter in chosen
+        for kind in CHECKS
+        for variant in adapter.variants(kind)
     ]
     if "check" in metafunc.fixturenames:
-        cases = [(adapter, variant, check) for adapter, variant in pairs for check in CHECKS]
-        ids = [f"{adapter.name}-{variant}-{check}" for adapter, variant, check in cases]
-        metafunc.parametrize(("adapter", "variant", "check"), cases, ids=ids)
+        cases = [(*case, check) for case in variants for check in CHECKS[case[1]]]
+        ids = [f"{adapter.name}-{variant}-{check}" for adapter, _, variant, check in cases]
+        metafunc.parametrize(("adapter", "kind", "variant", "check"), cases, ids=ids)
     elif "variant" in metafunc.fixturenames:
-        ids = [f"{adapter.name}-{variant}" for adapter, variant in pairs]
-        metafunc.parametrize(("adapter", "variant"), pairs, ids=ids)
+        ids = [f"{adapter.name}-{variant}" for adapter, _, variant in variants]
+        metafunc.parametrize(("adapter", "kind", "variant"), variants, ids=ids)
+    elif "adapter" in metafunc.fixturenames:
+        metafunc.parametrize("adapter", chosen, ids=[adapter.name for adapter in chosen])

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +21,16 @@ from numpy.typing import NDArray
 from adapters.protocol import Classifier, Settings, Unsupported
 from bench import certificate, nef_certificate, worker
 from bench.probes import extreme_images, random_weights, shrink
-from tasks import reference
+from tasks import classify, nef, reference
 from tasks.classify import code_table, csnn_stepbn, fc_lif
-from tasks.nef import Nef
+from tasks.nef import Nef, build_model, memory
 from tasks.registry import TASKS
 from tasks.spec import Classify, Flatten, Linear, Neuron, Spike
 
+Kind = Literal["classify", "inference", "nef"]  # bench.adapters, which needs more than these packages
+
 # A fault of one in a million runs would still be found: five standard deviations.
 SIGMAS = 5
-
-
-FAMILIES = {Classify: "classify", Nef: "nef"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +38,13 @@ class Subject:
     """An adapter's module under the settings of one variant."""
 
     module: ModuleType
+    kind: Kind
     settings: Settings
-    families: tuple[str, ...]
-
-    def require(self, task: type) -> None:
-        """Skip what is asked of a family that adapter.toml does not declare (for the closed division)."""
-        if FAMILIES[task] not in self.families:
-            raise Unsupported(f"{FAMILIES[task]} is none of its families")
 
     def build(self, task: Classify, **changes: Any) -> Classifier:
         """A workload of the task, configured first as a worker would."""
         settings = replace(self.settings, **changes)
         worker.configure(self.module, settings)
-        self.require(type(task))
         built: Classifier = self.module.BUILDERS[type(task)](task, settings)
         return built
 
@@ -69,15 +62,15 @@ def small_csnn() -> Classify:
 def check_certificate(name: str, subject: Subject) -> None:
     """What the task asks for equals the reference's: spikes; gradients and timed path, or decoded values."""
     task = TASKS[name]()
-    subject.require(type(task))
+    build = subject.module.BUILDERS[type(task)]
     for precision in ("float64", "float32"):
         settings = replace(subject.settings, precision=precision)
         worker.configure(subject.module, settings)
-        build = subject.module.BUILDERS[type(task)]
         if isinstance(task, Nef):
             deviations = list(nef_certificate.certify(build, task, settings))
         else:
-            deviations = list(certificate.certify(build, task, settings))
+            learns = subject.kind != "inference"
+            deviations = list(certificate.certify(build, task, settings, learns=learns))
         parity, reason = certificate.verdict(deviations, precision)
         assert parity != "wrong", reason
 
@@ -228,8 +221,14 @@ def check_refuses_a_missing_device(subject: Subject) -> None:
     """Without a CUDA device (this process sees none) there is a reason, no crash and no silent CPU run."""
     if subject.settings.device != "cpu":
         raise Unsupported("this process was given a CUDA device")
+    settings = replace(subject.settings, device="cuda")
     try:
-        subject.build(small_fc(), device="cuda")
+        worker.configure(subject.module, settings)
+        if subject.kind == "nef":
+            task = memory(n=5, seeds=1)
+            subject.module.BUILDERS[Nef](task, settings, [build_model(task, 0)])
+        else:
+            subject.module.BUILDERS[Classify](small_fc(), settings)
     except Unsupported:
         return
     raise AssertionError("built for CUDA where there is none")
@@ -290,28 +289,39 @@ def check_direct_encoder(subject: Subject) -> None:
 
 
 Check = Callable[[Subject], None]
-CHECKS: dict[str, Check] = {
-    **{f"certificate-{name}": partial(check_certificate, name) for name in TASKS},
-    "weights-round-trip": check_weights_round_trip,
-    "looking-changes-nothing": check_looking_changes_nothing,
-    "state-between-batches": check_state_between_batches,
-    "load-weights-restarts": check_load_weights_restarts,
-    "batch-order": check_batch_order,
-    "training-lowers-the-loss": check_training_lowers_the_loss,
-    "rates": check_rates,
-    "amp": check_amp,
+SETTINGS: dict[str, Check] = {
     "refuses-a-missing-device": check_refuses_a_missing_device,
-    "poisson-encoder": check_poisson_encoder,
-    "direct-encoder": check_direct_encoder,
-    # last: some frameworks cannot leave determinism again within a process
-    "same-seed-same-training": check_same_seed_same_training,
     "settings-read-back": check_settings_read_back,
+}
+CLASSIFY: dict[str, Check] = {
+    **{f"certificate-{name}": partial(check_certificate, name) for name in classify.TASKS},
+    "rates": check_rates,
+}
+# by the table of adapter.toml that a variant stands in
+CHECKS: dict[Kind, dict[str, Check]] = {
+    "classify": {
+        **CLASSIFY,
+        "weights-round-trip": check_weights_round_trip,
+        "looking-changes-nothing": check_looking_changes_nothing,
+        "state-between-batches": check_state_between_batches,
+        "load-weights-restarts": check_load_weights_restarts,
+        "batch-order": check_batch_order,
+        "training-lowers-the-loss": check_training_lowers_the_loss,
+        "amp": check_amp,
+        "poisson-encoder": check_poisson_encoder,
+        "direct-encoder": check_direct_encoder,
+        # last: some frameworks cannot leave determinism again within a process
+        "same-seed-same-training": check_same_seed_same_training,
+        **SETTINGS,
+    },
+    "inference": {**CLASSIFY, **SETTINGS},
+    "nef": {**{f"certificate-{name}": partial(check_certificate, name) for name in nef.TASKS}, **SETTINGS},
 }
 
 
 def outcomes(subject: Subject) -> Iterator[dict[str, str]]:
     """Run every check; each gives ``check``, ``outcome`` (passed, failed, skipped) and ``reason``."""
-    for name, check in CHECKS.items():
+    for name, check in CHECKS[subject.kind].items():
         try:
             check(subject)
         except Unsupported as reason:
@@ -328,7 +338,7 @@ def main() -> None:
     events = worker.take_stdout()
     job = json.loads(sys.stdin.readline())
     module = worker.load_adapter(job["adapter"], Path(job["adapters"]))
-    for outcome in outcomes(Subject(module, Settings(**job["settings"]), tuple(job["families"]))):
+    for outcome in outcomes(Subject(module, job["kind"], Settings(**job["settings"]))):
         print(json.dumps(outcome), file=events, flush=True)
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.adapters import PROJECT, Adapter
+from bench.adapters import PROJECT, SHIPPED, Adapter, discover
 from bench.environments import prepare
 from bench.process import worker_environment
 from tests.conformance.judge import Outcome, certifies_nothing, complaint, unknown_deviations
-from tests.conformance.suite import CHECKS
+from tests.conformance.suite import CHECKS, Kind
 
 SETTINGS = {
     "device": "cpu",
@@ -26,16 +26,14 @@ TIMEOUT_SECONDS = 600
 
 
 @functools.cache
-def outcomes(
-    name: str, variant: str, folder: str, families: tuple[str, ...] = ("classify",)
-) -> dict[str, Outcome]:
+def outcomes(name: str, folder: Path, kind: Kind, variant: str) -> dict[str, Outcome]:
     """Run the suite once for an adapter's variant, in its environment; what a crash cuts off has failed."""
-    adapter_folder = Path(folder)
     settings = SETTINGS | {"variant": variant}
-    job = {"adapter": name, "adapters": str(adapter_folder.parent), "settings": settings}
-    job["families"] = families
+    job = {"adapter": name, "adapters": str(folder), "kind": kind, "settings": settings}
+    adapter = discover(None if folder == SHIPPED else folder)[name]
+    python = prepare(adapter, device="cpu", root=PROJECT, say=print)
     done = subprocess.run(
-        [prepare(adapter_folder, root=PROJECT, say=print), "-m", "tests.conformance.suite"],
+        [python, "-m", "tests.conformance.suite"],
         input=json.dumps(job) + "\n",
         cwd=PROJECT,
         env=worker_environment(settings),
@@ -52,22 +50,23 @@ def outcomes(
     lost = Outcome(
         "failed", f"the process ended with code {done.returncode} before this check; it said: {last}"
     )
-    return {check: found.get(check, lost) for check in CHECKS}
+    return {check: found.get(check, lost) for check in CHECKS[kind]}
 
 
-def test_conformance(adapter: Adapter, variant: str, check: str) -> None:
-    found = outcomes(adapter.name, variant, str(adapter.folder), tuple(adapter.families))[check]
+def test_conformance(adapter: Adapter, kind: Kind, variant: str, check: str) -> None:
+    found = outcomes(adapter.name, adapter.folder.parent, kind, variant)[check]
     problem = complaint(check, variant, found, adapter.deviations)
     assert not problem, problem
     if found.outcome == "skipped":
         pytest.skip(found.reason)
 
 
-def test_something_is_certified(adapter: Adapter, variant: str) -> None:
-    found = outcomes(adapter.name, variant, str(adapter.folder), tuple(adapter.families))
+def test_something_is_certified(adapter: Adapter, kind: Kind, variant: str) -> None:
+    found = outcomes(adapter.name, adapter.folder.parent, kind, variant)
     assert not certifies_nothing(found), "no certificate has passed: a variant cannot skip everything"
 
 
-def test_deviations_name_checks(adapter: Adapter, variant: str) -> None:
-    unknown = unknown_deviations(adapter.deviations, adapter.variants, CHECKS)
+def test_deviations_name_checks(adapter: Adapter) -> None:
+    known = {check for checks in CHECKS.values() for check in checks}
+    unknown = unknown_deviations(adapter.deviations, adapter.names(), known)
     assert not unknown, f"adapter.toml declares deviations for unknown checks: {', '.join(unknown)}"
