@@ -13,8 +13,9 @@ from markupsafe import Markup
 
 from bench.records import Cell, Manifest, Record, load_manifest, load_records, write_atomically
 from bench.report import tables
+from bench.report.drawing import INK, PAPER, Styles, styles
 from bench.report.glossary import GLOSSARY, STATUSES
-from bench.report.plots import INK, PAPER, Plot, Styles, plots, styles
+from bench.report.plots import Plot, plots
 from bench.report.ranking import PENDING, Row, Section, sections
 from bench.report.tables import Table
 from bench.report.text import ABSENT, markdown
