@@ -29,6 +29,7 @@ class _Task:
 
     section: Section
     table: Table
+    stimuli: Table | None
     warning: str
     plots: list[Plot]
     remarks: list[str]
@@ -164,7 +165,14 @@ def _task(section: Section, look: Styles) -> _Task:
     ]
     if made and left_out:
         remarks.append(f"Not in the plots: {', '.join(left_out)}.")
-    return _Task(section, tables.comparison(section), _warning(section), made, remarks)
+    return _Task(
+        section=section,
+        table=tables.comparison(section),
+        stimuli=tables.stimuli(section) if section.cell.kind == "nef" else None,
+        warning=_warning(section),
+        plots=made,
+        remarks=remarks,
+    )
 
 
 def _why_left_out(row: Row) -> str:

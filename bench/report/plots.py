@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib import style
 from matplotlib.figure import Figure
 
-from bench.report import classify_plots
+from bench.report import classify_plots, nef_plots
 from bench.report.drawing import RC, Styles
 from bench.report.ranking import Section
 
@@ -31,7 +31,7 @@ def plots(section: Section, look: Styles) -> tuple[list[Plot], list[str]]:
     """The plots of a section, and the names of those that lack data, with what they need."""
     rows = [row for row in section.rows if row.comparable]
     made, lacking = [], []
-    for kind in classify_plots.KINDS:
+    for kind in nef_plots.KINDS if section.cell.kind == "nef" else classify_plots.KINDS:
         title = f"{section.title} on {section.cell.device}: {kind.what}"
         with _drawing():
             figure = kind.draw(section, rows, look)
