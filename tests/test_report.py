@@ -21,7 +21,7 @@ from bench.records import (
     save_manifest,
     save_record,
 )
-from bench.report import plots, write_report
+from bench.report import classify_plots, write_report
 from bench.report.text import ABSENT, first_line, flatten, markdown, significant
 
 NASTY = '\n<script>alert("1")</script> a|b `c` & [d](e) *f*\nsecond line\n'
@@ -434,7 +434,7 @@ def test_every_plot_is_a_file_and_in_both_reports(mixed_run: Written) -> None:
 
 
 def test_an_adapter_has_one_colour_and_its_variants_differ() -> None:
-    from bench.report.plots import styles
+    from bench.report.drawing import styles
 
     cells = [cell(f"adapter {number}", variant=variant) for number in range(12) for variant in ("x", "y")]
     for many in (20, 24):
@@ -577,6 +577,6 @@ def test_the_first_line_says_something() -> None:
 def test_a_tenth_of_a_point_does_not_fill_the_plot() -> None:
     axes = Figure().subplots()
     axes.plot([0, 1], [93.58, 93.75])
-    plots._widen(axes)
+    classify_plots._widen(axes)
     low, high = axes.get_ylim()
-    assert high - low == pytest.approx(plots.ACCURACY_SPAN) and low < 93.58 < 93.75 < high
+    assert high - low == pytest.approx(classify_plots.ACCURACY_SPAN) and low < 93.58 < 93.75 < high

@@ -46,7 +46,32 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     (
         "networks × s/s",
         "Networks simulated at once times simulated seconds per second of wall time: the median of the runs "
-        "after the first one. Building is apart, in build (s).",
+        "after the first one. Building and the first run are apart.",
+    ),
+    (
+        "build, first run",
+        "Build: seconds from the networks' arrays to a simulator that can run; drawing the neurons and "
+        "solving the decoders is not part of it. First run: seconds of the first simulation, in which "
+        "compilation and caching happen. Neither is part of networks × s/s.",
+    ),
+    (
+        "RMSE over n",
+        "The same networks in several sizes: n is the number of neurons per dimension. All tables and other "
+        "plots are of the one size that was timed.",
+    ),
+    (
+        "mean output, bias",
+        "Mean over time of what a network decodes, and of its difference from the ideal, with its sign; "
+        "the median over networks, the first 0.2 s left out. Worst RMSE is that of the worst network.",
+    ),
+    (
+        "drift",
+        "Slope of the straight line through what a memory decodes while it should hold its value, in units "
+        "per second: the median over networks; worst drift is the steepest, without its sign.",
+    ),
+    (
+        "raster",
+        "When neurons fired: a line per neuron, a tick per spike, of the output ensemble of one network.",
     ),
     ("evaluation", "Seconds to classify all test images."),
     (
@@ -73,8 +98,9 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ),
     (
         "plots",
-        "Every point is one seed. Bars and the numbers beside them are medians. Curves that coincide lie "
-        "on one another, and their points show as rings.",
+        "Every point is one seed; a faint point of RMSE over n is one simulated network. Bars, the numbers "
+        "beside them and the lines over n are medians. Curves that coincide lie on one another, and their "
+        "points show as rings or, over n, side by side.",
     ),
 )
 

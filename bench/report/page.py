@@ -13,8 +13,9 @@ from markupsafe import Markup
 
 from bench.records import Cell, Manifest, Record, load_manifest, load_records, write_atomically
 from bench.report import tables
+from bench.report.drawing import INK, PAPER, Styles, styles
 from bench.report.glossary import GLOSSARY, STATUSES
-from bench.report.plots import INK, PAPER, Plot, Styles, plots, styles
+from bench.report.plots import Plot, plots
 from bench.report.ranking import PENDING, Row, Section, sections
 from bench.report.tables import Table
 from bench.report.text import ABSENT, markdown
@@ -28,6 +29,7 @@ class _Task:
 
     section: Section
     table: Table
+    stimuli: Table | None
     warning: str
     plots: list[Plot]
     remarks: list[str]
@@ -163,7 +165,14 @@ def _task(section: Section, look: Styles) -> _Task:
     ]
     if made and left_out:
         remarks.append(f"Not in the plots: {', '.join(left_out)}.")
-    return _Task(section, tables.comparison(section), _warning(section), made, remarks)
+    return _Task(
+        section=section,
+        table=tables.comparison(section),
+        stimuli=tables.stimuli(section) if section.cell.kind == "nef" else None,
+        warning=_warning(section),
+        plots=made,
+        remarks=remarks,
+    )
 
 
 def _why_left_out(row: Row) -> str:

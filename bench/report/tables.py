@@ -8,7 +8,8 @@ from statistics import median
 
 from bench.records import Cell, Manifest, Metric, Record, dumps
 from bench.report import text
-from bench.report.ranking import PENDING, TIERS, Row, Section
+from bench.report.ranking import PENDING, TIERS, Row, Section, Tier
+from bench.report.scores import own_n, scores
 from bench.report.text import ABSENT
 
 
@@ -73,7 +74,18 @@ _EPOCH = _Figure("s/epoch", "epoch_seconds", text.significant)
 _RMSE = _Figure("RMSE", "rmse", text.significant)
 _SPEED = _Figure("networks × s/s", "sim_speed", text.significant)
 _BUILD = _Figure("build (s)", "build_seconds", text.significant)
+_FIRST_RUN = _Figure("first run (s)", "first_run_seconds", text.significant)
 _SPIKE_RATE = _Figure("spike rate", "spike_rate", text.rate)
+
+# of metrics and not of figures: one stimulus at a time
+_SCORES = (
+    _Figure("RMSE", "rmse", text.significant),
+    _Figure("worst RMSE", "rmse_worst", text.significant),
+    _Figure("bias", "bias", text.significant),
+    _Figure("mean output", "mean_output", text.significant),
+    _Figure("drift (1/s)", "drift", text.significant),
+    _Figure("worst drift (1/s)", "drift_worst", text.significant),
+)
 
 _TIER_TITLES = {
     "ranked": "Ranked",
@@ -87,7 +99,7 @@ def comparison(section: Section) -> Table:
     """All adapters and variants of one section; device memory only where there is a device."""
     quality, pace, figures = (_ACCURACY, _EPOCH, _FIGURES)
     if section.cell.kind == "nef":
-        quality, pace, figures = (_RMSE, _SPEED, (_BUILD, _HOST))
+        quality, pace, figures = (_RMSE, _SPEED, (_BUILD, _FIRST_RUN, _HOST))
     if section.cell.device != "cpu":
         figures += _DEVICE_FIGURES
     headings = [
@@ -104,21 +116,47 @@ def comparison(section: Section) -> Table:
         Heading("status"),
         Heading("reason", below=True),
     ]
+    lines = [(row.tier, _comparison_row(row, quality, pace, figures)) for row in section.rows]
+    return Table(headings, _tiers(lines, f" by {pace.heading}"))
+
+
+def stimuli(section: Section) -> Table:
+    """What the networks of a NEF section decoded under each stimulus, at the size that was timed.
+
+    A score that no row has is left out: nothing drifts where nothing is remembered.
+    """
+    n = own_n(section.cell)
+    found = [(row, stimulus, values) for row in section.rows for stimulus, values in scores(row, n).items()]
+    measured = {metric for _, _, values in found for metric in values}
+    columns = [score for score in _SCORES if score.column in measured]
+    headings = [Heading("rank", True), Heading("adapter"), Heading("variant"), Heading("stimulus")]
+    headings += [Heading(score.heading, True) for score in columns]
+    lines = [
+        (
+            row.tier,
+            [
+                *_names(row),
+                Entry(stimulus),
+                *(_median(values.get(score.column, []), row.seeds, score) for score in columns),
+            ],
+        )
+        for row, stimulus, values in found
+    ]
+    return Table(headings, _tiers(lines))
+
+
+def _tiers(lines: Sequence[tuple[Tier, list[Entry]]], order: str = "") -> list[Group]:
+    """A group for each tier that has lines; ``order`` says what the ranked ones are ranked by."""
     groups = []
     for tier in TIERS:
-        rows = [_comparison_row(row, quality, pace, figures) for row in section.rows if row.tier == tier]
-        if rows:
-            by = f" by {pace.heading}" if tier == "ranked" else ""
-            groups.append(Group(rows, _TIER_TITLES[tier] + by))
-    return Table(headings, groups)
+        if rows := [line for of, line in lines if of == tier]:
+            groups.append(Group(rows, _TIER_TITLES[tier] + (order if tier == "ranked" else "")))
+    return groups
 
 
 def _comparison_row(row: Row, quality: _Figure, pace: _Figure, figures: Sequence[_Figure]) -> list[Entry]:
-    mark = "R" if row.tier == "reduced precision" else ""
     return [
-        Entry(f"{mark}{row.rank}" if row.rank else ""),
-        Entry(row.adapter),
-        Entry(row.variant),
+        *_names(row),
         _figure(row, quality),
         _figure(row, pace),
         Entry(f"{row.ratio:.2f}" if row.ratio else ""),
@@ -131,14 +169,22 @@ def _comparison_row(row: Row, quality: _Figure, pace: _Figure, figures: Sequence
     ]
 
 
+def _names(row: Row) -> list[Entry]:
+    mark = "R" if row.tier == "reduced precision" else ""
+    return [Entry(f"{mark}{row.rank}" if row.rank else ""), Entry(row.adapter), Entry(row.variant)]
+
+
 def _figure(row: Row, figure: _Figure) -> Entry:
-    values = row.values(figure.column)
+    return _median(row.values(figure.column), row.seeds, figure)
+
+
+def _median(values: list[float], seeds: int, figure: _Figure) -> Entry:
     if not values:
         return Entry(ABSENT)
     notes = []
     if len(values) > 1:
         notes.append(text.span(values, figure.spell))
-    if len(values) < row.seeds:
+    if len(values) < seeds:
         notes.append(f"n = {len(values)}")
     return Entry(figure.spell(median(values)), ", ".join(notes))
 

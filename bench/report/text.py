@@ -41,7 +41,8 @@ def rate(value: float) -> str:
 
 def span(values: list[float], spell: Callable[[float], str]) -> str:
     """Smallest and largest of the values."""
-    return f"{spell(min(values))}–{spell(max(values))}"
+    separator = " to " if min(values) < 0 else "–"  # a dash before a minus is hard to read
+    return f"{spell(min(values))}{separator}{spell(max(values))}"
 
 
 def first_line(reason: str) -> str:

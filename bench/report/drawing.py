@@ -1,0 +1,209 @@
+"""What the plots of every family share: how an adapter looks, and bars of figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from bench.records import Cell
+from bench.report.ranking import Row, Section
+from bench.report.text import ABSENT, megabytes
+
+INK = "#1f2a37"  # all text and lines
+PAPER = "#ffffff"  # the background and the rims of the markers
+
+_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
+_DASHES = ("-", "--", ":", "-.")
+_HATCHES = ("", "///", "\\\\\\", "xxx", "---", "|||", "+++", "//")
+# the first seven follow Paul Tol's "bright" scheme, told apart with any colour vision
+_COLOURS = (
+    "#4477aa",
+    "#ee6677",
+    "#228833",
+    "#ccbb44",
+    "#66ccee",
+    "#aa3377",
+    "#888888",
+    "#8c6d5a",
+    "#ee7733",
+    "#009988",
+)
+
+RC: dict[str, Any] = {
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 10,
+    "axes.linewidth": 0.8,
+    "axes.facecolor": PAPER,
+    "figure.facecolor": PAPER,
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "grid.alpha": 0.15,
+    "grid.color": INK,
+    "grid.linewidth": 0.8,
+    "hatch.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.labelcolor": INK,
+    "savefig.dpi": 150,
+    "svg.hashsalt": "spikebench",
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How an adapter (colour) and its variant (marker, dash, hatch) look in every plot of a run."""
+
+    label: str
+    colour: tuple[float, float, float]
+    marker: str
+    dash: str
+    hatch: str
+
+
+Styles = dict[tuple[str, str], Style]
+
+
+def styles(cells: Sequence[Cell]) -> Styles:
+    """The style of every (adapter, variant) of a run."""
+    variants: dict[str, list[str]] = {}
+    for adapter, variant in sorted({(cell.adapter, cell.variant) for cell in cells}):
+        variants.setdefault(adapter, []).append(variant)
+    palette = sns.color_palette(_COLOURS if len(variants) <= len(_COLOURS) else "husl", len(variants))
+    return {
+        (adapter, variant): Style(
+            label=f"{adapter} · {variant}" if len(names) > 1 else adapter,
+            colour=colour,
+            marker=_MARKERS[index % len(_MARKERS)],
+            dash=_DASHES[index % len(_DASHES)],
+            hatch=_HATCHES[index % len(_HATCHES)],
+        )
+        for (adapter, names), colour in zip(variants.items(), palette, strict=True)
+        for index, variant in enumerate(names)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A plot that sections of a family have; ``draw`` returns None where no cell measured it.
+
+    ``needs``: what a cell must have measured, where the title doesn't say it.
+    """
+
+    name: str
+    what: str
+    draw: Callable[[Section, Sequence[Row], Styles], Figure | None]
+    needs: str = ""
+
+
+def stroke(shape: Style, place: int, count: int) -> dict[str, Any]:
+    """Line and markers of the ``place``-th of ``count`` lines in one plot."""
+    return {
+        "color": shape.colour,
+        "linestyle": shape.dash,
+        "linewidth": 1.6,
+        "marker": shape.marker,
+        # equal work gives equal results: of points that coincide, each shows as a ring
+        "markersize": 10.5 - 5.5 * place / max(1, count - 1),
+        "markeredgecolor": PAPER,
+        "markeredgewidth": 0.7,
+        "clip_on": False,
+        "zorder": 3 + place / count,
+    }
+
+
+def plain_logarithm(axis: Axis) -> None:
+    """Numbers of a logarithmic axis as they are, 0.02 and not a power of ten."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def label(row: Row, look: Styles) -> str:
+    """The row's name in a plot, with what its certificate lacks."""
+    name = look[row.adapter, row.variant].label
+    match row.parity:
+        case "exact" | "within":
+            return name
+        case "reduced precision":
+            return f"{name}\n(reduced precision)"
+        case _:
+            return f"{name}\n(no certificate)"
+
+
+def memory_bars(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
+    """Peak memory of the host and, where there is one, of the device."""
+    return bars(
+        rows,
+        look,
+        [
+            ("host_peak_bytes", "host peak (MB)", megabytes, 1e-6),
+            ("device_allocated_bytes", "device, allocator peak (MB)", megabytes, 1e-6),
+            ("device_used_bytes", "device, used (MB)", megabytes, 1e-6),
+        ],
+    )
+
+
+Panel = tuple[str, str, Callable[[float], str], float]  # figure, axis label, spelling of the numbers, scale
+
+
+def bars(rows: Sequence[Row], look: Styles, panels: Sequence[Panel]) -> Figure | None:
+    """One panel of horizontal bars (medians) per figure that any row has; the points are the seeds."""
+    panels = [panel for panel in panels if any(_finite(row, panel[0]) for row in rows)]
+    if not panels:
+        return None
+    labels = [label(row, look) for row in rows]
+    chosen = [look[row.adapter, row.variant] for row in rows]
+    # tick labels of neighbouring panels need room
+    layout = ConstrainedLayoutEngine(wspace=0.08)
+    figure = Figure(figsize=(8, 1.3 + 0.45 * len(rows)), layout=layout)
+    all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (column, name, spell, scale) in zip(all_axes, panels, strict=True):
+        values = [
+            (title, scale * value)
+            for row, title in zip(rows, labels, strict=True)
+            for value in _finite(row, column)
+        ]
+        frame = pd.DataFrame(values, columns=["label", "value"])
+        common: dict[str, Any] = {"data": frame, "x": "value", "y": "label", "order": labels, "ax": axes}
+        sns.barplot(**common, estimator="median", errorbar=None, width=0.62)
+        for bar in axes.patches:
+            shape = chosen[round(bar.get_y() + bar.get_height() / 2)]
+            bar.set(facecolor=shape.colour, edgecolor=PAPER, hatch=shape.hatch, linewidth=0)
+        sns.stripplot(**common, color=INK, size=4, jitter=False, clip_on=False, zorder=4)
+        axes.set(xlabel=name, ylabel="")
+        # room for the numbers beside the bars, which take more of a narrow panel
+        axes.set_xlim(0, (1.08 + 0.13 * len(panels)) * (max(value for _, value in values) or 1.0))
+        axes.locator_params(axis="x", nbins=9 // len(panels))
+        axes.grid(axis="y", visible=False)
+        sns.despine(ax=axes, left=True)
+        for place, row in enumerate(rows):
+            known = _finite(row, column)
+            axes.annotate(
+                spell(median(known)) if known else f"{ABSENT} not measured",
+                (scale * max(known, default=0.0), place),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+            )
+    return figure
+
+
+def _finite(row: Row, column: str) -> list[float]:
+    return [value for value in row.values(column) if math.isfinite(value)]
