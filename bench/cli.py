@@ -97,18 +97,25 @@ def parity(
     adapters: AdaptersOption = None,
     fresh: FreshOption = False,
 ) -> None:
-    """Certify every variant of every adapter on every task, and time nothing.
+    """Certify every variant of every adapter on every task, NEF tasks in three sizes, and time nothing.
 
     Exit code 1 if a certificate fails that adapter.toml does not declare as a deviation.
     """
     from bench.parity import table, undeclared_failures
     from bench.profile import Profile
+    from tasks import nef
     from tasks.registry import TASKS
 
     found = adapter_files.discover(adapters and adapters.expanduser())
     selection = plan.parse_only(only)
     selection = replace(selection, variants=selection.variants or ("all",))
-    values = Profile(about="certificates alone", tasks=list(TASKS), seeds=[0], timeout_minutes=1)
+    values = Profile(
+        about="certificates alone",
+        tasks=list(TASKS),
+        seeds=[0],
+        timeout_minutes=1,
+        task={name: {"sweep": [50, 200, 500]} for name in nef.TASKS},
+    )
     machine = machines.describe()
     settings = _settings(machine, device, precision, threads, env)
     settings |= {"tf32": False, "cudnn_benchmark": False, "deterministic": False}

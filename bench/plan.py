@@ -17,7 +17,7 @@ from bench.records import Cell, dumps
 from tasks.nef import Nef
 from tasks.registry import TASKS
 
-CERTIFY_TIMEOUT_SECONDS = 300
+CERTIFY_TIMEOUT_SECONDS = 900
 Family = Literal["classify", "nef"]
 FAMILIES: dict[Family, str] = {"classify": "classification", "nef": "NEF"}
 
