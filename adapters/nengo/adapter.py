@@ -1,65 +1,21 @@
-"""Nengo core: ensembles, connections and probes as a Nengo user writes them, with the model's neurons."""
+"""Nengo core: the NEF tasks in its simulator, and its own way to classify."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
 from collections.abc import Sequence
-from typing import Any
 
 import nengo
 import numpy as np
-from nengo.solvers import NoSolver
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from adapters.nengo.classify import LeastSquaresClassifier
 from adapters.nengo.inference import InferenceClassifier
+from adapters.nengo_family.nef import Network
 from adapters.protocol import Array, NefResult, Settings, Unsupported
-from tasks.nef import FUNCTIONS, Model, Nef
+from tasks.nef import Model, Nef
 from tasks.spec import Classify
-
-
-class Network:
-    """One model inside of a ``nengo.Network``: its probes."""
-
-    def __init__(self, task: Nef, model: Model, sources: dict[str, nengo.Node]) -> None:
-        ensembles = {}
-        for ensemble in task.ensembles:
-            population = model.populations[ensemble.name]
-            ensembles[ensemble.name] = nengo.Ensemble(
-                ensemble.neurons,
-                ensemble.dimensions,
-                radius=ensemble.radius,
-                encoders=population.encoders,
-                normalize_encoders=False,  # they are, and once more would change their last digit
-                gain=population.gain,
-                bias=population.bias,
-                neuron_type=nengo.LIF(
-                    tau_rc=task.tau_rc,
-                    tau_ref=task.tau_ref,
-                    initial_state={"voltage": population.voltage},
-                ),
-            )
-        for connection in task.connections:
-            target = ensembles[connection.target][connection.arrives]
-            how: dict[str, Any] = {"synapse": connection.synapse, "transform": connection.transform}
-            if connection.source in sources:
-                nengo.Connection(sources[connection.source], target, **how)
-                continue
-            decoders = model.decoders[connection.source, connection.function]
-            nengo.Connection(
-                ensembles[connection.source],
-                target,
-                function=FUNCTIONS[connection.function],
-                solver=NoSolver(decoders),
-                **how,
-            )
-        self.decoded = nengo.Probe(
-            ensembles[task.output],
-            synapse=task.probe_synapse,
-            solver=NoSolver(model.decoders[task.output, "identity"]),
-        )
-        self.spikes = {name: nengo.Probe(ensemble.neurons) for name, ensemble in ensembles.items()}
 
 
 class Together:

@@ -1,1 +1,1 @@
-"""What the adapters built on Nengo share: the reference neuron as a Nengo neuron type."""
+"""What the adapters built on Nengo share: the reference neuron, and the networks of the NEF tasks."""

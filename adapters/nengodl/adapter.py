@@ -1,11 +1,13 @@
-"""NengoDL: the reference neuron through its neuron builder, Keras layers in its TensorNodes."""
+"""NengoDL: its own LIF neurons for NEF; to classify, the reference neuron among Keras layers."""
 
 from __future__ import annotations
 
 from adapters.nengodl import settings
 from adapters.nengodl.classifier import NengoDLClassifier
+from adapters.nengodl.nef import NengoDLNef
 from adapters.nengodl.rate import RateClassifier
 from adapters.protocol import Classifier, Settings
+from tasks.nef import Nef
 from tasks.spec import Classify
 
 
@@ -16,4 +18,4 @@ def classifier(task: Classify, settings: Settings) -> Classifier:
 
 configure = settings.configure
 versions = settings.versions
-BUILDERS = {Classify: classifier}
+BUILDERS = {Classify: classifier, Nef: NengoDLNef}
