@@ -134,6 +134,25 @@ def test_what_only_one_comparison_can_see_is_seen_there_alone() -> None:
     assert all("other models" in deviation.key for deviation in failures(OneModelForAll))
 
 
+def test_every_size_of_the_sweep_is_certified() -> None:
+    task = nef.add(n=10, sweep=(10, 6))
+    found = list(nef_certificate.certify(Honest, task, SETTINGS))
+    assert not any(deviation.failed for deviation in found)
+    keys = {d.key for d in found if d.metric == "spike difference"}
+    for size in (10, 6):
+        assert {f"{s.name} n={size} float64" for s in task.stimuli} <= keys
+
+
+def test_only_float32_has_a_yardstick_and_it_is_not_judged() -> None:
+    for precision, count in (("float64", 0), ("float32", 3)):
+        settings = replace(SETTINGS, precision=precision)  # type: ignore[arg-type]
+        found = list(nef_certificate.certify(Honest, nef.multiply(n=20), settings))
+        yardsticks = [d for d in found if d.metric == "rounded reference"]
+        assert len(yardsticks) == count
+        assert all(d.bound is None for d in yardsticks)
+    assert 0 < max(d.value for d in yardsticks) < 0.1
+
+
 def test_other_spikes_are_caught_in_float32_too() -> None:
     assert failures(StartsAtRest, "float32")
 

@@ -19,7 +19,7 @@ from tests.harness import (
     write_profile,
 )
 
-NAMES = ("ok", "wrong", "crash", "error", "out_of_memory", "skip", "diverged", "misread", "noisy")
+NAMES = ("ok", "wrong", "crash", "error", "out_of_memory", "skip", "diverged", "misread", "noisy", "old")
 FIGURES = COLUMNS[COLUMNS.index("test_accuracy") : COLUMNS.index("train_images")]
 
 
@@ -55,6 +55,7 @@ def every_ending(tmp_path_factory: pytest.TempPathFactory, mnist: Path) -> Finis
         ("wrong", "wrong", "certificate: spike.*"),
         ("misread", "wrong", "certificate: setting threads: asked for 1, reads back as 2"),
         ("skip", "skipped", "certificate: fc_lif needs a leap year"),
+        ("old", "skipped", r"old needs CPython 3\.4, and there is no python3\.4 on PATH"),
         ("crash", "crashed", "ended by SIGSEGV"),
         ("out_of_memory", "out_of_memory", "MemoryError"),
         ("diverged", "diverged", r"weights? \S+ .*finite"),
@@ -112,7 +113,7 @@ def test_a_failed_run_says_so(every_ending: Finished) -> None:
     assert every_ending.code == 1
     assert every_ending.err == ""
     lines = every_ending.out.splitlines()
-    said = "1 crashed, 1 diverged, 1 error, 2 ok, 1 out_of_memory, 1 skipped, 2 wrong"
+    said = "1 crashed, 1 diverged, 1 error, 2 ok, 1 out_of_memory, 2 skipped, 2 wrong"
     assert f"Run {every_ending.folder.name} is complete: {said}." in lines
     (line,) = (line for line in lines if "fc_lif error plain seed 1" in line)
     assert "  error  RuntimeError: [red]no[/] kernel | in " in line

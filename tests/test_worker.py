@@ -150,3 +150,14 @@ def test_a_worker_whose_harness_is_gone_ends_with_its_children(tmp_path: Path) -
     process.stdin.close()
     assert process.wait() != 0
     wait_until(lambda: is_gone(child))
+
+
+def test_an_interpreter_at_hand_may_lack_a_framework(tmp_path: Path) -> None:
+    """A locked environment may not: there it is an error of the lock."""
+    (tmp_path / "lacking").mkdir()
+    (tmp_path / "lacking" / "adapter.py").write_text("import no_such_framework.part\n")
+    job = {"adapter": "lacking", "adapters": str(tmp_path)}
+    with pytest.raises(Unsupported, match="the interpreter at hand has no no_such_framework"):
+        worker.run(job | {"environment": "current"}, lambda event: None)
+    with pytest.raises(ModuleNotFoundError):
+        worker.run(job | {"environment": "locked"}, lambda event: None)

@@ -92,6 +92,12 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "deviation is measured. wrong: other work than was asked for, never ranked.",
     ),
     (
+        "rounded reference",
+        "The yardstick for the spike difference of simulated networks in float32: how many spikes differ "
+        "when the float64 reference itself is given time constants rounded to float32. One spike that "
+        "changes its step can move many that follow. Both are 1 minus the share of spikes in common.",
+    ),
+    (
         "seeds",
         "Number of seeds (processes) in the row. With several, a figure is their median and its range "
         "is given with it; n is said where fewer seeds have the figure.",

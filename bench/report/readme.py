@@ -6,6 +6,7 @@ python -m bench.report.readme      rewrites the blocks between "results:" and "e
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -16,12 +17,21 @@ from bench.report.text import ABSENT, megabytes, percent, significant, whole
 
 README = PROJECT / "README.md"
 _BLOCK = re.compile(r"(<!-- results: (?P<run>\S+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
-_COLUMNS = (
-    ("test accuracy (%)", "test_accuracy", percent),
-    ("s/epoch", "epoch_seconds", significant),
-    ("images/s", "images_per_second", whole),
-    ("host peak (MB)", "host_peak_bytes", megabytes),
-)
+_Columns = tuple[tuple[str, str, Callable[[float], str]], ...]
+_COLUMNS: dict[str, _Columns] = {
+    "classify": (
+        ("test accuracy (%)", "test_accuracy", percent),
+        ("s/epoch", "epoch_seconds", significant),
+        ("images/s", "images_per_second", whole),
+        ("host peak (MB)", "host_peak_bytes", megabytes),
+    ),
+    "nef": (
+        ("RMSE", "rmse", significant),
+        ("networks × s/s", "sim_speed", significant),
+        ("build (s)", "build_seconds", significant),
+        ("host peak (MB)", "host_peak_bytes", megabytes),
+    ),
+}
 
 
 def table(folder: Path) -> str:
@@ -29,27 +39,31 @@ def table(folder: Path) -> str:
     manifest = load_manifest(folder)
     lines = []
     for section in sections(manifest, load_records(folder)):
-        cell = section.cell
+        cell, columns = section.cell, _COLUMNS[section.cell.kind]
+        if cell.kind == "nef":
+            work = f"{cell.batch} networks at once, {cell.steps:,} steps"
+        else:
+            work = f"{cell.train_images:,} training images, T={cell.steps}, batch {cell.batch}, "
+            work += f"{cell.epochs} epochs"
         lines += [
-            f"**{section.title}**, {cell.network}: {cell.train_images:,} training images, T={cell.steps}, "
-            f"batch {cell.batch}, {cell.epochs} epochs; {cell.device}, {cell.precision}, "
+            f"**{section.title}**, {cell.network}: {work}; {cell.device}, {cell.precision}, "
             f"{manifest.machine['cpu']}, {manifest.settings['threads']} threads, {manifest.created[:10]}.",
             "",
-            "| adapter | variant | " + " | ".join(title for title, _, _ in _COLUMNS) + " | parity | seeds |",
-            "| --- | --- |" + " ---: |" * len(_COLUMNS) + " --- | ---: |",
-            *(_line(row) for row in section.rows),
+            "| adapter | variant | " + " | ".join(title for title, _, _ in columns) + " | parity | seeds |",
+            "| --- | --- |" + " ---: |" * len(columns) + " --- | ---: |",
+            *(_line(row, columns) for row in section.rows),
             "",
         ]
     return "\n".join(lines)
 
 
-def _line(row: Row) -> str:
+def _line(row: Row, columns: _Columns) -> str:
     figures = []
-    for _, name, spell in _COLUMNS:
+    for _, name, spell in columns:
         values = row.values(name)
         figures.append(spell(median(values)) if values else ABSENT)
-    parity = row.parity or row.status
-    return f"| {row.adapter} | {row.variant} | {' | '.join(figures)} | {parity} | {row.seeds} |"
+    parity = row.parity or row.apart or row.status
+    return f"| {row.adapter} | {row.variant or ABSENT} | {' | '.join(figures)} | {parity} | {row.seeds} |"
 
 
 def renewed(text: str) -> str:
