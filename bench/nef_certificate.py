@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from adapters.protocol import NefResult, NefSimulator, Settings
 from bench.certificate import Deviation
-from tasks.nef import Model, Nef, build_model, stimulus_array
+from tasks.nef import Model, Nef, Stimulus, build_model, stimulus_array
 from tasks.nef_reference import Truth, simulate
 
 Build = Callable[[Nef, Settings, Sequence[Model]], NefSimulator]
@@ -44,39 +45,49 @@ def certify(build: Build, task: Nef, settings: Settings) -> Iterator[Deviation]:
     yardstick.
     """
     bounds = BOUNDS[settings.precision]
-    models = [build_model(task, seed) for seed in range(MODELS)]
-    simulator = build(task, settings, models)
-    yield from _stimulated(simulator, task, models, settings.precision)
-    inputs = stimulus_array(task, task.stimuli[0])
-    where = f"{task.stimuli[0].name} n={task.n} {settings.precision}"
-    truth = simulate(task, models, inputs)
+    first = task.stimuli[0]
+    inputs, where = stimulus_array(task, first), f"{first.name} n={task.n} {settings.precision}"
+    simulator = build(task, settings, _models(task, MODELS))
+    yield from _stimulated(simulator, task, MODELS, settings.precision)
+    truth = _truth(task, first, MODELS)
     yield from _as_reference(simulator.run(inputs), truth, f"{where}, again", bounds)
-    others, fewer = [models[2], models[0]], inputs[: len(inputs) // 2]
-    found = build(task, settings, others).run(fewer)
-    yield from _as_reference(found, simulate(task, others, fewer), f"{where}, other models", bounds)
+    order, steps = [2, 0], len(inputs) // 2
+    found = build(task, settings, [_models(task, MODELS)[model] for model in order]).run(inputs[:steps])
+    expected = Truth(
+        decoded=truth.decoded[order, :steps],
+        spikes={name: spikes[order, :steps] for name, spikes in truth.spikes.items()},
+    )
+    yield from _as_reference(found, expected, f"{where}, other models", bounds)
     for n in task.sweep:
         if n != task.n:
             sized = task.sized(n)
-            models = [build_model(sized, seed=0)]
-            yield from _stimulated(build(sized, settings, models), sized, models, settings.precision)
+            yield from _stimulated(build(sized, settings, _models(sized, 1)), sized, 1, settings.precision)
 
 
-def _stimulated(
-    simulator: NefSimulator, task: Nef, models: Sequence[Model], precision: str
-) -> Iterator[Deviation]:
+def _stimulated(simulator: NefSimulator, task: Nef, models: int, precision: str) -> Iterator[Deviation]:
     for stimulus in task.stimuli:
-        inputs = stimulus_array(task, stimulus)
-        truth = simulate(task, models, inputs)
+        truth = _truth(task, stimulus, models)
         where = f"{stimulus.name} n={task.n} {precision}"
-        yield from _as_reference(simulator.run(inputs), truth, where, BOUNDS[precision])
+        found = simulator.run(stimulus_array(task, stimulus))
+        yield from _as_reference(found, truth, where, BOUNDS[precision])
         active = [float(spikes.mean()) for spikes in truth.spikes.values()]
         yield Deviation("firing rate", where, float(np.mean(active)), None)
         yield Deviation("silent layers", where, sum(rate == 0 for rate in active), 0)
         if precision == "float32":
             # how far such a network goes astray by itself, to read the spike difference by
-            rounded = simulate(_with_single_constants(task), models, inputs)
-            difference = _spike_difference(rounded, truth)
-            yield Deviation("rounded reference", where, difference, None)
+            inputs = stimulus_array(task, stimulus)
+            rounded = simulate(_with_single_constants(task), _models(task, models), inputs)
+            yield Deviation("rounded reference", where, _spike_difference(rounded, truth), None)
+
+
+@cache
+def _models(task: Nef, count: int) -> list[Model]:
+    return [build_model(task, seed) for seed in range(count)]
+
+
+@cache  # the truth is the same in every precision, and takes longer than what it judges
+def _truth(task: Nef, stimulus: Stimulus, models: int) -> Truth:
+    return simulate(task, _models(task, models), stimulus_array(task, stimulus))
 
 
 def _with_single_constants(task: Nef) -> Nef:
