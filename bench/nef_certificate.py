@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
@@ -29,6 +29,22 @@ class Bounds(NamedTuple):
     decoded: float | None
 
 
+class Common(NamedTuple):
+    """How many spikes ``both`` sides have, and how many ``either`` has."""
+
+    both: int
+    either: int
+
+    @property
+    def difference(self) -> float:
+        """1 - |both| / |either|; 0 where nobody fires."""
+        return 1 - self.both / self.either if self.either else 0.0
+
+    def plus(self, other: Common) -> Common:
+        """Both counts together."""
+        return Common(self.both + other.both, self.either + other.either)
+
+
 # In float32 a spike that crosses the threshold one step later counts twice, and its neuron may stay late.
 BOUNDS = {"float64": Bounds(0.0, 1e-12), "float32": Bounds(0.05, None)}
 
@@ -48,7 +64,7 @@ def certify(build: Build, task: Nef, settings: Settings) -> Iterator[Deviation]:
     first = task.stimuli[0]
     inputs, where = stimulus_array(task, first), f"{first.name} n={task.n} {settings.precision}"
     simulator = build(task, settings, _models(task, MODELS))
-    yield from _stimulated(simulator, task, MODELS, settings.precision)
+    common = yield from _stimulated(simulator, task, MODELS, settings.precision)
     truth = _truth(task, first, MODELS)
     yield from _as_reference(simulator.run(inputs), truth, f"{where}, again", bounds)
     order, steps = [2, 0], len(inputs) // 2
@@ -61,23 +77,31 @@ def certify(build: Build, task: Nef, settings: Settings) -> Iterator[Deviation]:
     for n in task.sweep:
         if n != task.n:
             sized = task.sized(n)
-            yield from _stimulated(build(sized, settings, _models(sized, 1)), sized, 1, settings.precision)
+            simulator = build(sized, settings, _models(sized, 1))
+            common = common.plus((yield from _stimulated(simulator, sized, 1, settings.precision)))
+    where = f"all stimuli and sizes {settings.precision}"
+    yield Deviation("spike difference", where, common.difference, bounds.spikes)
 
 
-def _stimulated(simulator: NefSimulator, task: Nef, models: int, precision: str) -> Iterator[Deviation]:
+def _stimulated(
+    simulator: NefSimulator, task: Nef, models: int, precision: str
+) -> Generator[Deviation, None, Common]:
+    """The comparisons of one size under every stimulus, and the spikes of all of them in common."""
+    common = Common(0, 0)
     for stimulus in task.stimuli:
-        truth = _truth(task, stimulus, models)
+        inputs, truth = stimulus_array(task, stimulus), _truth(task, stimulus, models)
         where = f"{stimulus.name} n={task.n} {precision}"
-        found = simulator.run(stimulus_array(task, stimulus))
+        found = simulator.run(inputs)
         yield from _as_reference(found, truth, where, BOUNDS[precision])
+        common = common.plus(_common(found, truth))
         active = [float(spikes.mean()) for spikes in truth.spikes.values()]
         yield Deviation("firing rate", where, float(np.mean(active)), None)
         yield Deviation("silent layers", where, sum(rate == 0 for rate in active), 0)
         if precision == "float32":
             # how far such a network goes astray by itself, to read the spike difference by
-            inputs = stimulus_array(task, stimulus)
             rounded = simulate(_with_single_constants(task), _models(task, models), inputs)
-            yield Deviation("rounded reference", where, _spike_difference(rounded, truth), None)
+            yield Deviation("rounded reference", where, _common(rounded, truth).difference, None)
+    return common
 
 
 @cache
@@ -114,7 +138,7 @@ def _as_reference(found: NefResult, truth: Truth, where: str, bounds: Bounds) ->
     decoded = np.asarray(found.decoded, np.float64)
     error = float(np.abs(decoded - truth.decoded).max())
     yield Deviation("decoded error", where, error, bounds.decoded)
-    yield Deviation("spike difference", where, _spike_difference(found, truth), bounds.spikes)
+    yield Deviation("spike difference", where, _common(found, truth).difference, bounds.spikes)
 
 
 def _shape_mismatches(found: NefResult, truth: Truth) -> float:
@@ -126,11 +150,14 @@ def _shape_mismatches(found: NefResult, truth: Truth) -> float:
     return float(wrong)
 
 
-def _spike_difference(found: NefResult | Truth, truth: Truth) -> float:
-    """1 - |both| / |either| over the spikes of all ensembles; 0 where nobody fires."""
+def _common(found: NefResult | Truth, truth: Truth) -> Common:
+    """Spikes of all ensembles, those in common at the same step; none are where shapes differ."""
     both = either = 0
     for name, expected in truth.spikes.items():
-        seen = np.asarray(found.spikes[name], bool)
+        seen = found.spikes.get(name)
+        if seen is None or seen.shape != expected.shape:
+            either += int(expected.sum())
+            continue
         both += int((seen & expected).sum())
         either += int((seen | expected).sum())
-    return 1 - both / either if either else 0.0
+    return Common(both, either)

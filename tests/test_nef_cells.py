@@ -143,6 +143,15 @@ def test_every_size_of_the_sweep_is_certified() -> None:
         assert {f"{s.name} n={size} float64" for s in task.stimuli} <= keys
 
 
+def test_all_spikes_together_are_one_share() -> None:
+    (found,) = (d for d in failures(OneSpikeTooMany) if d.key == "all stimuli and sizes float64")
+    task = nef.memory(n=10)
+    models = [build_model(task, seed) for seed in range(3)]
+    truths = [nef_reference.simulate(task, models, nef.stimulus_array(task, s)) for s in task.stimuli]
+    spikes = sum(int(fired.sum()) for truth in truths for fired in truth.spikes.values())
+    assert found.value == pytest.approx(3 / (spikes + 3))  # one too many under each of three stimuli
+
+
 def test_only_float32_has_a_yardstick_and_it_is_not_judged() -> None:
     for precision, count in (("float64", 0), ("float32", 3)):
         settings = replace(SETTINGS, precision=precision)  # type: ignore[arg-type]
