@@ -23,9 +23,9 @@ help:  ## this list
 bench: .venv/ready  ## prepare everything and run; options: PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS FRESH=1
 	@$(SPIKEBENCH) run $(RUN_OPTIONS)
 
-PARITY_OPTIONS = $(foreach name,ONLY DEVICE PRECISION THREADS ENV ADAPTERS,$(call option,$(name))) $(if $(FRESH),--fresh)
+PARITY_OPTIONS = $(foreach name,ONLY DEVICE PRECISION ENV ADAPTERS,$(call option,$(name))) $(if $(FRESH),--fresh)
 
-parity: .venv/ready  ## certify every variant of every adapter; options: ONLY DEVICE PRECISION THREADS ENV ADAPTERS FRESH=1
+parity: .venv/ready  ## certify every variant of every adapter; options: ONLY DEVICE PRECISION ENV ADAPTERS FRESH=1
 	@$(SPIKEBENCH) parity $(PARITY_OPTIONS)
 
 conform: .venv/ready  ## the conformance suite; options: ADAPTER=... ADAPTERS=...

@@ -11,7 +11,8 @@ The module ``adapter.py`` has three names:
 
 The harness owns clock, seeds, data order, initial weights, models, settings, loss and accuracy; an adapter
 owns behaviour and hands over firing rates or decoded values.  There is no base class: a task family that
-an adapter lacks is simply not in ``BUILDERS``.
+an adapter lacks is simply not in ``BUILDERS``.  A variant under [inference] in adapter.toml does not learn:
+its ``train_epoch``, and its ``trace`` in training, raise ``Unsupported``.
 """
 
 from __future__ import annotations

@@ -16,9 +16,10 @@ PROJECT = Path(__file__).resolve().parents[1]
 SHIPPED = PROJECT / "adapters"
 
 
+Family = Literal["classify", "nef"]
 Kind = Literal["classify", "inference", "nef", "open"]
 # which tables of adapter.toml hold variants for a family of tasks
-KINDS: dict[Literal["classify", "nef"], tuple[Kind, ...]] = {
+KINDS: dict[Family, tuple[Kind, ...]] = {
     "classify": ("classify", "inference", "open"),
     "nef": ("nef",),
 }

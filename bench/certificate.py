@@ -83,8 +83,9 @@ def _as_reference(
 ) -> Iterator[Deviation]:
     """Spikes of every layer, gradients and shapes, in training and evaluation.
 
-    Training is traced twice, because state must not outlive a batch; then in another order of samples,
-    which must change nothing but that order; then with fewer samples.
+    Training (evaluation, of one that does not learn) is traced twice, because state must not outlive a
+    batch; then in another order of samples, which must change nothing but that order; then with fewer
+    samples.
     """
     classifier.load_weights(probe.weights)
     order = np.random.default_rng(23).permutation(len(probe.codes))

@@ -92,7 +92,6 @@ def parity(
     only: OnlyOption = "",
     device: DeviceOption = "cpu",
     precision: PrecisionOption = "float32",
-    threads: ThreadsOption = None,
     env: EnvOption = "locked",
     adapters: AdaptersOption = None,
     fresh: FreshOption = False,
@@ -117,10 +116,12 @@ def parity(
         task={name: {"sweep": [50, 200, 500]} for name in nef.TASKS},
     )
     machine = machines.describe()
-    settings = _settings(machine, device, precision, threads, env)
+    settings = _settings(machine, device, precision, 1, env)
     settings |= {"tf32": False, "cudnn_benchmark": False, "deterministic": False}
     cells = _plan(values, found, selection, settings, machine)
     cells = [cell for cell in cells if cell.kind == "certify"]
+    if not cells:
+        raise UserError("nothing to certify: the open division has no certificates; choose other variants")
     manifest = _manifest("parity", values, settings, machine, cells)
     folder, records, word = _run(manifest, found, None, fresh)
     _bring_up_to_date(folder)
@@ -163,20 +164,25 @@ def _plan(
     settings: dict[str, Any],
     machine: dict[str, Any],
 ) -> list[Cell]:
-    from bench.environments import unavailable, unavailable_at_hand
-
-    if settings["environment"] == "current":
-        reasons = {name: unavailable_at_hand(a, settings["interpreter"]) for name, a in found.items()}
-    else:
-        reasons = {name: unavailable(adapter) for name, adapter in found.items()}
     return plan.make_cells(
         values,
         found,
         selection,
         settings=settings,
         machine=machines.identity(machine),
-        unavailable={name: reason for name, reason in reasons.items() if reason},
+        unavailable=_unavailable(found, settings.get("interpreter")),
     )
+
+
+def _unavailable(found: dict[str, Adapter], interpreter: str | None) -> dict[str, str]:
+    """Adapters that cannot run, and why: in the interpreter at hand, or in environments of their own."""
+    from bench.environments import unavailable, unavailable_at_hand
+
+    if interpreter is not None:
+        reasons = {name: unavailable_at_hand(adapter, interpreter) for name, adapter in found.items()}
+    else:
+        reasons = {name: unavailable(adapter) for name, adapter in found.items()}
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
 def _manifest(
@@ -209,7 +215,8 @@ def _run(
         used = {name: found[name] for name in dict.fromkeys(c.adapter for c in cells if not c.skip)}
         pythons = _interpreters(used, manifest.settings["environment"], manifest.settings["device"])
         # certificates bring their own images, NEF tasks need none
-        images = _images(used, pythons, data) if any(c.kind == "classify" for c in cells) else None
+        needed = any(c.kind == "classify" and not c.skip for c in cells)
+        images = _images(used, pythons, data) if needed else None
         if folder is None:
             folder = session.create(session.RUNS, manifest)
         else:
@@ -279,15 +286,14 @@ def _bring_up_to_date(folder: Path) -> None:
 @app.command()
 def setup(env: EnvOption = "locked", adapters: AdaptersOption = None, data: DataOption = None) -> None:
     """Prepare every adapter's environment and fetch MNIST, without running anything."""
-    from bench.environments import unavailable
+    from bench.environments import identify, interpreter_at_hand
 
     found = adapter_files.discover(adapters)
     env = _choice("env", env, ("locked", "current"))
-    if env == "locked":
-        for name, reason in [(name, unavailable(adapter)) for name, adapter in found.items()]:
-            if reason:
-                say(f"Left out: {reason}")
-                del found[name]
+    interpreter = identify(interpreter_at_hand()) if env == "current" else None
+    for name, reason in _unavailable(found, interpreter).items():
+        say(f"Left out: {reason}")
+        del found[name]
     pythons = _interpreters(found, env, "cpu")
     images = _images(found, pythons, data)
     say(f"Ready: {', '.join(pythons)}; MNIST in {images}")

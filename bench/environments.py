@@ -75,7 +75,7 @@ def unavailable(adapter: Adapter) -> str:
     """Why no environment of the adapter can be made on this machine; empty if one can."""
     if not adapter.python or _base(adapter):
         return ""
-    return f"{adapter.name} needs CPython {adapter.python}, and there is no python{adapter.python} on PATH"
+    return f"{adapter.name} needs CPython {adapter.python}, and no python{adapter.python} on PATH is one"
 
 
 def unavailable_at_hand(adapter: Adapter, interpreter: str) -> str:
@@ -87,9 +87,15 @@ def unavailable_at_hand(adapter: Adapter, interpreter: str) -> str:
 
 def _base(adapter: Adapter) -> str | None:
     """The interpreter that the adapter's environment is made from."""
-    if adapter.python in ("", f"{sys.version_info.major}.{sys.version_info.minor}"):
+    if adapter.python in ("", "{}.{}".format(*sys.version_info[:2])):
         return sys.executable
-    return shutil.which(f"python{adapter.python}")
+    found = shutil.which(f"python{adapter.python}")
+    if found is None:
+        return None
+    # what a version manager puts on PATH need not lead to an interpreter
+    say = "import sys; print('{}.{}'.format(*sys.version_info[:2]))"
+    done = subprocess.run([found, "-c", say], capture_output=True, text=True, check=False)
+    return found if done.stdout.strip() == adapter.python else None
 
 
 def find_uv(root: Path) -> Path:

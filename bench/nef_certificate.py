@@ -60,10 +60,10 @@ def certify(build: Build, task: Nef, settings: Settings) -> Iterator[Deviation]:
     the reference, computed in float64 with constants rounded to float32, is compared with itself as a
     yardstick.
     """
-    bounds = BOUNDS[settings.precision]
     first = task.stimuli[0]
     inputs, where = stimulus_array(task, first), f"{first.name} n={task.n} {settings.precision}"
     simulator = build(task, settings, _models(task, MODELS))
+    bounds = BOUNDS[settings.precision]  # others have been refused
     common = yield from _stimulated(simulator, task, MODELS, settings.precision)
     truth = _truth(task, first, MODELS)
     yield from _as_reference(simulator.run(inputs), truth, f"{where}, again", bounds)

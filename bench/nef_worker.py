@@ -35,7 +35,7 @@ RASTER_NEURONS = 20
 Build = Callable[[Nef, Settings, Sequence[Model]], NefSimulator]
 
 
-def run(build: Build, task: Nef, settings: Settings) -> dict[str, Any]:
+def run(build: Build, task: Nef, settings: Settings, *, measured: Callable[[], None]) -> dict[str, Any]:
     """Simulate ``task.seeds`` models on every stimulus of the task; the fields of the cell's record.
 
     ``build_seconds``: from the models' arrays to a simulator that can run (drawing the neurons and solving
@@ -44,7 +44,8 @@ def run(build: Build, task: Nef, settings: Settings) -> dict[str, Any]:
     second, at the median of the runs that follow, one per stimulus; recording decoded values and all
     spikes is part of a run.  ``rmse``: median over models and stimuli.
 
-    The sizes of ``task.sweep`` are simulated afterwards and scored alone.
+    The sizes of ``task.sweep`` are simulated afterwards, when ``measured`` has been called, and scored
+    alone.  A size that fails fails the cell: a simulator that breaks in one size is trusted in none.
     """
     # the processes of a run simulate different models
     seeds = range(settings.seed * task.seeds, (settings.seed + 1) * task.seeds)
@@ -86,6 +87,7 @@ def run(build: Build, task: Nef, settings: Settings) -> dict[str, Any]:
     device = simulator.device_memory()
     if device is not None:
         figures["device_allocated_bytes"] = device
+    measured()
     for n in task.sweep:
         if n != task.n:
             metrics += _sized(build, task.sized(n), settings, seeds)

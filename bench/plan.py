@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import random
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from bench.adapters import KINDS, PROJECT, Adapter, Kind, digest
+from bench.adapters import KINDS, PROJECT, Adapter, Family, Kind, digest
 from bench.errors import UserError, unknown
 from bench.profile import Profile
 from bench.records import Cell, dumps
@@ -18,7 +19,6 @@ from tasks.nef import Nef
 from tasks.registry import TASKS
 
 CERTIFY_TIMEOUT_SECONDS = 900
-Family = Literal["classify", "nef"]
 FAMILIES: dict[Family, str] = {"classify": "classification", "nef": "NEF"}
 
 
@@ -92,7 +92,8 @@ def make_cells(
                 base = _cell(profile, adapter, kind, variant, task_name, seed, settings)
                 if adapter.name in unavailable:
                     base = base.model_copy(update={"skip": unavailable[adapter.name]})
-                work = [shared, digest(adapter.files()), dict(settings), dict(machine)]
+                python = adapter.python or "{}.{}".format(*sys.version_info[:2])
+                work = [shared, digest(adapter.files()), dict(settings), dict(machine), python]
                 if base.division == "open":
                     timed.append(base.model_copy(update={"cell": _key(base, work)}))
                     continue
@@ -113,7 +114,10 @@ def make_cells(
                 timed.append(base.model_copy(update={"cell": _key(base, work), "certificate": certify.cell}))
             rounds.append(timed)
     if not any(rounds):
-        raise UserError("nothing to run: no adapter was found")
+        raise UserError(
+            f"nothing to run: no adapter chosen has the variant {', '.join(selection.variants or ())} for "
+            f"{', '.join(tasks)} (spikebench list names them)"
+        )
     shuffle = random.Random(order_seed([*certificates, *chain(*rounds)]))
     for timed in rounds:
         shuffle.shuffle(timed)
@@ -136,6 +140,7 @@ def _shared_files() -> list[Path]:
     files = [
         PROJECT / "adapters" / "protocol.py",
         bench / "process.py",
+        bench / "session.py",
         bench / "worker.py",
         bench / "certificate.py",
         bench / "nef_certificate.py",
@@ -186,7 +191,7 @@ def _cell(
     skip = ""
     if kind is None:
         skip = f"{adapter.name} declares no {FAMILIES['nef' if is_nef else 'classify']} tasks"
-    learning = {"inference": "none", "nef": "least-squares"}.get(kind or "", "bptt")
+    learning = "least-squares" if is_nef else "none" if kind == "inference" else "bptt"
     if kind == "open":
         learning = adapter.open[variant].learning
     # a framework without CUDA is still of interest beside those that have it

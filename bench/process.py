@@ -26,10 +26,12 @@ def run_worker(
     log: Path,
     timeout_seconds: float,
     on_epoch: Callable[[dict[str, Any]], None],
+    on_measured: Callable[[], None],
 ) -> dict[str, Any]:
     """Run one job and return the fields of its outcome; ``status`` is always among them.
 
-    With a result of the worker's own comes ``foreign_cpu_share``, see ``ForeignLoad``.
+    With a result of the worker's own comes ``foreign_cpu_share``, see ``ForeignLoad``: of all the time,
+    or until the worker says that nothing more is measured, when ``on_measured`` is called.
     The framework's own output goes to ``log``.  The worker ends when this process does: it
     holds the read end of a pipe that closes with it.
     """
@@ -49,6 +51,7 @@ def run_worker(
         stack.callback(_end_group, worker)
         deadline = monotonic() + timeout_seconds
         result: dict[str, Any] | None = None
+        share: float | None = None
         assert worker.stdin and worker.stdout
         with suppress(BrokenPipeError):  # it may end at once; its exit status then says how
             worker.stdin.write(json.dumps(job).encode() + b"\n")
@@ -58,11 +61,14 @@ def run_worker(
             kind = event.pop("event")
             if kind == "epoch":
                 on_epoch(event)
+            elif kind == "measured":
+                share = load.share(worker.pid)
+                on_measured()
             elif kind == "result":
                 result = event
                 break
         if result is not None:
-            return result | {"foreign_cpu_share": load.share(worker.pid)}
+            return result | {"foreign_cpu_share": load.share(worker.pid) if share is None else share}
         if monotonic() >= deadline:
             return {"status": "timeout", "reason": f"no result within {timeout_seconds:g} s"}
         try:

@@ -168,6 +168,7 @@ def _run_cell(
                 log=folder / "logs" / f"{cell.cell}.log",
                 timeout_seconds=cell.timeout_seconds,
                 on_epoch=on_epoch,
+                on_measured=gpu.stop if gpu else lambda: None,
             )
         outcome.setdefault("curve", curve)
         foreign = outcome.pop("foreign_cpu_share", None)
@@ -208,7 +209,7 @@ def _job(cell: Cell, settings: Mapping[str, Any], adapter: Adapter, data: Path |
     )
     own = {name: value for name, value in settings.items() if name not in ("environment", "interpreter")}
     own |= {"device": cell.device, "seed": cell.seed, "variant": cell.variant}
-    if cell.kind == "certify":  # its networks are tiny, and threads that wait for one another cost minutes
+    if cell.kind == "certify":  # of tiny networks, where threads that wait for one another cost minutes
         own["threads"] = 1
     return {name: getattr(cell, name) for name in wanted} | {
         "adapters": str(adapter.folder.parent),
@@ -230,7 +231,10 @@ def _publishable(reason: str, adapter: Adapter) -> str:
 
 
 def copy_to_published(folder: Path, published: Path) -> Path:
-    """Copy a finished run, without its logs, to ``published/<machine>/<run>``.
+    """Copy a finished run to ``published/<machine>/<run>``, to be kept in the repository.
+
+    Of the report its Markdown with the plots as SVG; neither logs nor the page, which is made again from
+    the records.
 
     Raises:
         UserError: the run is not finished, or has been published before.
@@ -241,7 +245,7 @@ def copy_to_published(folder: Path, published: Path) -> Path:
     target = published / str(manifest.machine["name"]) / manifest.run
     if target.exists():
         raise UserError(f"run {manifest.run} is published already: remove {target} first")
-    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("logs", ".*.tmp"))
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("logs", "index.html", "*.png", ".*.tmp"))
     return target
 
 

@@ -113,7 +113,7 @@ def run(job: dict[str, Any], say: Say) -> dict[str, Any]:
     if job["kind"] == "certify":
         return report | certify(module, build, task, settings, learns=job["learning"] != "none")
     if isinstance(task, Nef):
-        return report | nef_worker.run(build, task, settings)
+        return report | nef_worker.run(build, task, settings, measured=partial(say, {"event": "measured"}))
     return report | classify(build, task, settings, job, say)
 
 
@@ -178,7 +178,10 @@ def classify(
     # least squares see all images at once: a second pass would repeat the first
     epochs = {"none": 0, "least-squares": 1}.get(job["learning"], task.epochs)
 
-    weights = initial_weights(task, settings.seed) if learns else trained_weights(task)
+    try:
+        weights = initial_weights(task, settings.seed) if learns else trained_weights(task)
+    except LookupError as error:
+        raise Unsupported(str(error)) from None
     start = perf_counter_ns()
     classifier = build(task, settings)
     classifier.load_weights(weights)
@@ -226,7 +229,7 @@ def classify(
             "train_seconds": sum(seconds),
             "epochs": epochs,
         }
-    if curve_images == len(test[0]):  # only then has every epoch seen the whole test set
+    if learns and curve_images == len(test[0]):  # only then has every epoch seen the whole test set
         figures["best_test_accuracy"] = max(test_accuracy, *(p["test_accuracy"] for p in curve))
     if len(seconds) > 1:
         figures["epoch_seconds"] = float(np.median(seconds[1:]))

@@ -148,9 +148,9 @@ class Nef:
         v = 0 where z, else max(v, 0)
 
     The decoded output is that of ensemble ``output`` through a lowpass of ``probe_synapse`` seconds, read
-    before the step's own spikes enter the filter.  ``n`` is the number of neurons per dimension and
-    scales the whole network; accuracy is measured at every size of ``sweep`` as well.  ``version`` is
-    raised when the meaning of a task changes.
+    before the step's own spikes enter the filter.  ``n`` is the number of neurons of a one-dimensional
+    ensemble and scales the whole network; accuracy is measured at every size of ``sweep`` as well.
+    ``version`` is raised when the meaning of a task changes.
 
     Raises:
         ValueError: a count is below 1.
@@ -183,7 +183,7 @@ class Nef:
             raise ValueError(f"every n of sweep must be at least 1, got {self.sweep}")
 
     def sized(self, n: int) -> Nef:
-        """The same task with ``n`` neurons per dimension, and no other size to sweep."""
+        """The same task in another size, with no more sizes to sweep."""
         ensembles = tuple(replace(e, neurons=e.neurons // self.n * n) for e in self.ensembles)
         return replace(self, n=n, ensembles=ensembles, sweep=())
 
@@ -472,7 +472,9 @@ def _ball(points: Float) -> Float:
 
 
 def _single(values: Float) -> Float:
-    return values.astype(np.float32).astype(np.float64)
+    rounded = values.astype(np.float32).astype(np.float64)
+    rounded.flags.writeable = False  # nobody may change the model that others simulate
+    return rounded
 
 
 def ideal(task: Nef, inputs: Float) -> Float:

@@ -191,8 +191,9 @@ def test_publishing_is_for_finished_runs(
     assert command("publish").code == 0
     (published,) = (tmp_path / "published").glob(f"*/{run.name}")
     assert sorted(path.name for path in (published / "cells").iterdir()) == [p.name for p in records]
-    assert (published / "report" / "index.html").exists()
+    assert (published / "report" / "report.md").exists()
     assert not (published / "logs").exists()
+    assert {path.suffix for path in (published / "report").iterdir()} <= {".md", ".svg"}
     assert "published already" in command("publish").err
 
 

@@ -133,12 +133,14 @@ def test_a_lock_for_cuda_has_an_environment_of_its_own(project: Project) -> None
 
 def test_a_python_that_is_not_here_is_a_reason(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     old = tiny(project.adapter, python="3.4")
-    assert unavailable(old) == "tiny needs CPython 3.4, and there is no python3.4 on PATH"
+    assert unavailable(old) == "tiny needs CPython 3.4, and no python3.4 on PATH is one"
     with pytest.raises(UserError, match=r"needs CPython 3\.4.*leave tiny out"):
         project.prepare(python="3.4")
-    (project.root / "python3.4").write_text("#!/bin/sh\n")
+    (project.root / "python3.4").write_text("#!/bin/sh\nexit 127\n")
     (project.root / "python3.4").chmod(0o755)
     monkeypatch.setenv("PATH", f"{project.root}:{os.environ['PATH']}")
+    assert unavailable(old)  # what is there is no interpreter
+    (project.root / "python3.4").write_text("#!/bin/sh\necho 3.4\n")
     assert unavailable(old) == ""
     project.prepare(python="3.4")
     assert f"--python {project.root}/python3.4" in project.log.read_text()

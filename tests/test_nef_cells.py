@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
-from adapters.protocol import Array, NefResult, NefSimulator, Settings
+from adapters.protocol import Array, NefResult, NefSimulator, Settings, Unsupported
 from bench import nef_certificate, nef_worker
 from bench.certificate import Deviation, verdict
 from bench.outcomes import Diverged, Wrong
@@ -84,6 +85,13 @@ class ReadsTheProbeLate(Honest):
         return replace(result, decoded=np.roll(result.decoded, -1, axis=1))
 
 
+class SilencesTheGivenArrays(Honest):
+    def __init__(self, task: Nef, settings: Settings, models: Sequence[Model]) -> None:
+        super().__init__(task, settings, models)
+        for model in models:
+            model.populations["a"].voltage[:] = 0
+
+
 class OneModelForAll(Honest):
     def __init__(self, task: Nef, settings: Settings, models: Sequence[Model]) -> None:
         super().__init__(task, settings, [build_model(task, seed) for seed in range(len(models))])
@@ -129,6 +137,19 @@ def test_a_planted_fault_is_caught_and_named(fault: type[Honest], metric: str, w
     assert any(d.metric == metric and where in d.key for d in found), [d[:2] for d in found]
 
 
+def test_a_model_cannot_be_changed_for_all() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        failures(SilencesTheGivenArrays)
+
+
+def test_what_a_simulator_refuses_is_refused() -> None:
+    def refuse(task: Nef, settings: Settings, models: Sequence[Model]) -> NefSimulator:
+        raise Unsupported("no mixed precision")
+
+    with pytest.raises(Unsupported):
+        list(nef_certificate.certify(refuse, nef.memory(n=3), replace(SETTINGS, precision="amp")))
+
+
 def test_what_only_one_comparison_can_see_is_seen_there_alone() -> None:
     assert all("again" in deviation.key for deviation in failures(KeepsItsState))
     assert all("other models" in deviation.key for deviation in failures(OneModelForAll))
@@ -168,7 +189,7 @@ def test_other_spikes_are_caught_in_float32_too() -> None:
 
 def test_a_timed_cell_has_its_figures_and_a_row_for_each_network() -> None:
     task = nef.memory(n=10, seeds=2)
-    done = nef_worker.run(Honest, task, SETTINGS)
+    done = nef_worker.run(Honest, task, SETTINGS, measured=Mock())
     assert done["status"] == "ok"
     assert done["figures"].keys() == {
         "rmse",
@@ -197,25 +218,26 @@ def test_a_timed_cell_has_its_figures_and_a_row_for_each_network() -> None:
 def test_speed_is_networks_times_simulated_seconds_per_second(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter([9.0, 4.0, 5.0, 100.0])  # the first run does not count
     monkeypatch.setattr(nef_worker, "timed", lambda work, sync: (work(), next(seconds)))
-    done = nef_worker.run(Honest, nef.memory(n=5, seeds=3), SETTINGS)
+    done = nef_worker.run(Honest, nef.memory(n=5, seeds=3), SETTINGS, measured=Mock())
     assert done["figures"]["sim_speed"] == pytest.approx(3 * 2.0 / 5.0)
     assert done["figures"]["first_run_seconds"] == 9.0
 
 
 def test_a_sweep_scores_other_sizes_and_changes_no_figure() -> None:
     task = nef.multiply(n=5, seeds=2, sweep=(3, 5))
-    swept, plain = (nef_worker.run(Honest, t, SETTINGS) for t in (task, replace(task, sweep=())))
+    both = (task, replace(task, sweep=()))
+    swept, plain = (nef_worker.run(Honest, t, SETTINGS, measured=Mock()) for t in both)
     assert swept["figures"]["rmse"] == plain["figures"]["rmse"]
     assert swept["recordings"] == plain["recordings"]
     added = [row for row in swept["metrics"] if row not in plain["metrics"]]
     assert {row["key"].split(" ")[1] for row in added} == {"n=3"}
-    alone = nef_worker.run(Honest, nef.multiply(n=3, seeds=2), SETTINGS)["metrics"]
+    alone = nef_worker.run(Honest, nef.multiply(n=3, seeds=2), SETTINGS, measured=Mock())["metrics"]
     assert added == [row for row in alone if row["metric"] != "spike_rate"]
 
 
 def test_a_record_keeps_the_first_networks_curves_and_spikes() -> None:
     task = nef.memory(n=30, seeds=2)
-    done = nef_worker.run(Honest, task, SETTINGS)
+    done = nef_worker.run(Honest, task, SETTINGS, measured=Mock())
     inputs = nef.stimulus_array(task, task.stimuli[0])
     truth = nef_reference.simulate(task, [build_model(task, 4)], inputs)
     assert [recording["stimulus"] for recording in done["recordings"]] == ["square", "pulse", "noise"]
@@ -231,6 +253,19 @@ def test_a_record_keeps_the_first_networks_curves_and_spikes() -> None:
     assert any(raster["spikes"])
 
 
+def test_what_is_measured_ends_before_the_sweep() -> None:
+    sizes: list[int] = []
+
+    class Sized(Honest):
+        def run(self, inputs: Array) -> NefResult:
+            sizes.append(self.task.n)
+            return super().run(inputs)
+
+    task = nef.memory(n=4, seeds=1, sweep=(3,))
+    nef_worker.run(Sized, task, SETTINGS, measured=lambda: sizes.append(0))
+    assert sizes == [4] * 4 + [0] + [3] * 3
+
+
 class NotFinite(Honest):
     def changed(self, result: NefResult) -> NefResult:
         return replace(result, decoded=result.decoded * np.nan)
@@ -239,9 +274,9 @@ class NotFinite(Honest):
 def test_what_is_no_result_is_none() -> None:
     task = nef.memory(n=5, seeds=3)
     with pytest.raises(Wrong, match=r"shape \(2000, 3, 1\), expected \(3, 2000, 1\)"):
-        nef_worker.run(StepsFirst, task, SETTINGS)
+        nef_worker.run(StepsFirst, task, SETTINGS, measured=Mock())
     with pytest.raises(Diverged, match="no longer finite"):
-        nef_worker.run(NotFinite, task, SETTINGS)
+        nef_worker.run(NotFinite, task, SETTINGS, measured=Mock())
 
 
 NEF: dict[str, Any] = {"tasks": ["memory"], "task": {"memory": {"n": 8, "seeds": 3}}}

@@ -40,6 +40,11 @@ def test_the_reference_equals_nengo_core_spike_by_spike(core: dict[str, Any], ta
     assert found["planted"] > 0  # one initial voltage is enough to be seen
 
 
+def test_integrate_and_fire_equals_the_reference(core: dict[str, Any]) -> None:
+    assert core["if"]["spikes"] > 1000
+    assert core["if"]["different"] == 0
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_the_ideal_equals_direct_mode(core: dict[str, Any], task: str) -> None:
     assert core["ideals"][task] < 1e-12

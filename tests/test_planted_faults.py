@@ -187,9 +187,21 @@ FAULTS: list[tuple[Callable[..., NumpyClassifier], str, str, str]] = [
     (NoGrey, "csnn", "update error", "timed path"),
     (LayerNotShown, "fc_lif", "shape mismatches", "network"),
 ]
+SEEN_IN_EVALUATION: list[tuple[Callable[..., NumpyClassifier], str, str]] = [
+    (FiresAboveOnly, "spike difference", "grid LIF(tau 2)"),
+    (ResetBySubtraction, "spike difference", "network"),
+    (NoRecurrence, "no memory of the past", "change at step 0"),
+    (StateCarriedOver, "spike difference", "eval again"),
+    (FutureLeaks, "outputs changed before their cause", "change at step 50"),
+    (PredictsOnFewerSteps, "rate difference", "timed path float64, evaluation"),
+    (OneDrawForAllSteps, "input spread error", "poisson input float64, evaluation"),
+    (LayerNotShown, "shape mismatches", "network"),
+]
 
 
-def failures(build: Callable[..., NumpyClassifier], task: str, precision: str) -> list[certificate.Deviation]:
+def failures(
+    build: Callable[..., NumpyClassifier], task: str, precision: str, *, learns: bool = True
+) -> list[certificate.Deviation]:
     settings = Settings(
         device="cpu",
         precision=precision,  # type: ignore[arg-type]
@@ -200,7 +212,7 @@ def failures(build: Callable[..., NumpyClassifier], task: str, precision: str) -
         seed=0,
         variant="plain",
     )
-    found = list(certificate.certify(build, TASKS[task](), settings, learns=True))
+    found = list(certificate.certify(build, TASKS[task](), settings, learns=learns))
     parity, reason = certificate.verdict(found, precision)
     failed = [deviation for deviation in found if deviation.failed]
     assert (parity == "wrong") == bool(failed) == bool(reason)
@@ -217,10 +229,21 @@ def test_a_planted_fault_is_caught_and_named(
     assert any(d.metric == metric and probe in d.key for d in found), [d[:2] for d in found]
 
 
+@pytest.mark.parametrize(
+    ("fault", "metric", "probe"), SEEN_IN_EVALUATION, ids=[f[0].__name__ for f in SEEN_IN_EVALUATION]
+)
+def test_a_fault_is_caught_where_nothing_is_learned(
+    fault: Callable[..., NumpyClassifier], metric: str, probe: str
+) -> None:
+    found = failures(fault, "fc_lif", "float64", learns=False)
+    assert any(d.metric == metric and probe in d.key for d in found), [d[:2] for d in found]
+
+
+@pytest.mark.parametrize("learns", [True, False])
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("precision", ["float64", "float32"])
-def test_the_honest_one_passes(task: str, precision: str) -> None:
-    assert failures(NumpyClassifier, task, precision) == []
+def test_the_honest_one_passes(task: str, precision: str, learns: bool) -> None:
+    assert failures(NumpyClassifier, task, precision, learns=learns) == []
 
 
 def test_firing_on_the_boundary_shows_on_exact_numbers_alone() -> None:

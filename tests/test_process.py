@@ -26,6 +26,7 @@ def run(folder: Path, source: str) -> dict[str, Any]:
         log=folder / "logs" / "cell.log",
         timeout_seconds=60,
         on_epoch=lambda _: None,
+        on_measured=lambda: None,
     )
 
 

@@ -379,7 +379,8 @@ def test_a_partial_run_has_no_holes(tmp_path: Path) -> None:
 def test_nothing_to_plot_is_said_in_words(tmp_path: Path) -> None:
     page, text = report(tmp_path, [done(cell("a"), "crashed"), done(cell("b"), "skipped")])
     for form in (page, text):
-        assert "There is no plot: no cell of this task finished" in form
+        assert "There is no plot: no row of this task has figures" in form
+        assert "Not in the plots: a default (crashed), b default (skipped)." in form
     assert "<svg" not in page
     assert {path.name for path in (tmp_path / "report").iterdir()} == {"index.html", "report.md"}
 

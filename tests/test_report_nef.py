@@ -141,6 +141,12 @@ def test_scores_of_several_seeds_are_median_and_range(tmp_path: Path) -> None:
     row = table(text, "### memory: by stimulus")[0]
     assert row["RMSE"] == "0.500 (0.250–1.00)"
     assert row["bias"] == "-0.156 (-0.250 to -0.0625, n = 2)"
+    single = [
+        table(report(tmp_path / str(n), [record])[1], "### memory: by stimulus")[0]
+        for n, record in enumerate(records[:2])
+    ]
+    worst = [float(found["worst RMSE"]) for found in single]
+    assert worst[0] < worst[1] and row["worst RMSE"].startswith(f"{worst[1]:.3g}")  # no median
 
 
 def test_the_size_is_the_tasks_own_where_the_profile_names_none(tmp_path: Path) -> None:
@@ -190,7 +196,7 @@ def test_output_and_ideal_of_one_network() -> None:
             assert points(ideal) == [(0.0, 0.0), (0.01, 1.0), (0.02, 0.75)]
             assert to_rgb(decoded.get_color()) == to_rgb(look[adapter, "default"].colour)
             assert ideal.get_color() == INK and ideal.is_dashed()
-    assert made.get_supxlabel() == "time (s); one network, n = 8 neurons per dimension; dashed: its ideal"
+    assert made.get_supxlabel() == "time (s); one network, n = 8; dashed: its ideal"
 
 
 def test_output_has_room_for_every_row() -> None:

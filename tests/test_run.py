@@ -19,7 +19,19 @@ from tests.harness import (
     write_profile,
 )
 
-NAMES = ("ok", "wrong", "crash", "error", "out_of_memory", "skip", "diverged", "misread", "noisy", "old")
+NAMES = (
+    "ok",
+    "wrong",
+    "crash",
+    "error",
+    "out_of_memory",
+    "skip",
+    "diverged",
+    "misread",
+    "noisy",
+    "old",
+    "given",
+)
 FIGURES = COLUMNS[COLUMNS.index("test_accuracy") : COLUMNS.index("train_images")]
 
 
@@ -52,10 +64,11 @@ def every_ending(tmp_path_factory: pytest.TempPathFactory, mnist: Path) -> Finis
     [
         ("ok", "ok", ""),
         ("noisy", "ok", ""),
+        ("given", "ok", ""),
         ("wrong", "wrong", "certificate: spike.*"),
         ("misread", "wrong", "certificate: setting threads: asked for 1, reads back as 2"),
         ("skip", "skipped", "certificate: fc_lif needs a leap year"),
-        ("old", "skipped", r"old needs CPython 3\.4, and there is no python3\.4 on PATH"),
+        ("old", "skipped", r"old needs CPython 3\.4, and no python3\.4 on PATH is one"),
         ("crash", "crashed", "ended by SIGSEGV"),
         ("out_of_memory", "out_of_memory", "MemoryError"),
         ("diverged", "diverged", r"weights? \S+ .*finite"),
@@ -81,6 +94,8 @@ def test_only_what_ended_well_has_figures(every_ending: Finished) -> None:
         if row["status"] != "ok":
             assert not measured
             continue
+        if row["learning"] == "none":
+            continue  # has a test of its own
         assert row["parity"] == "exact"
         never = {
             "rmse",
@@ -93,6 +108,17 @@ def test_only_what_ended_well_has_figures(every_ending: Finished) -> None:
         assert set(FIGURES) - measured == never | {"best_test_accuracy", "synops_per_image"}
         assert 0 <= float(row["test_accuracy"]) <= 1
         assert float(row["epoch_seconds"]) > 0
+
+
+def test_what_learns_nothing_has_no_figures_of_training(bench: Bench) -> None:
+    profile = write_profile(bench.root / "all.toml", curve_images=20)  # the whole test set
+    done = bench.run("run", "--profile", profile, "--only", "adapter=given")
+    assert done.returncode == 0, done.stdout
+    (row,) = table(bench.folder() / "results.csv")
+    assert (row["status"], row["learning"], row["parity"]) == ("ok", "none", "exact")
+    trained = ("train_images", "epochs", "train_accuracy", "best_test_accuracy", "cold_epoch_seconds")
+    assert not any(row[column] for column in (*trained, "train_seconds", "epoch_seconds"))
+    assert row["test_accuracy"] and row["eval_seconds"] and row["spike_rate"]
 
 
 def test_without_a_certificate_a_cell_is_not_run(every_ending: Finished) -> None:
@@ -113,7 +139,7 @@ def test_a_failed_run_says_so(every_ending: Finished) -> None:
     assert every_ending.code == 1
     assert every_ending.err == ""
     lines = every_ending.out.splitlines()
-    said = "1 crashed, 1 diverged, 1 error, 2 ok, 1 out_of_memory, 2 skipped, 2 wrong"
+    said = "1 crashed, 1 diverged, 1 error, 3 ok, 1 out_of_memory, 2 skipped, 2 wrong"
     assert f"Run {every_ending.folder.name} is complete: {said}." in lines
     (line,) = (line for line in lines if "fc_lif error plain seed 1" in line)
     assert "  error  RuntimeError: [red]no[/] kernel | in " in line
@@ -154,7 +180,7 @@ def test_each_timed_cell_tells_how_busy_the_machine_was(every_ending: Finished) 
         for row in table(every_ending.folder / "metrics.csv")
         if (row["metric"], row["key"]) == ("foreign_cpu_share", "machine")
     }
-    assert shares.keys() == {every_ending.row(name)["cell"] for name in ("ok", "noisy")}
+    assert shares.keys() == {every_ending.row(name)["cell"] for name in ("ok", "noisy", "given")}
     assert all(0 <= share <= 1 for share in shares.values())
 
 

@@ -65,6 +65,14 @@ def test_a_reason_is_one_line_without_folders(reason: str, line: str) -> None:
     assert session._publishable(reason, ADAPTERS["ok"]) == line
 
 
+def test_a_job_runs_on_its_cells_device_and_certificates_on_one_thread() -> None:
+    asked = SETTINGS | {"device": "cuda", "threads": 4}
+    for cell in manifest("a", "adapter=ok").cells:  # it has no CUDA: its cells are the CPU's
+        settings = session._job(cell, asked, ADAPTERS["ok"], None)["settings"]
+        assert settings["device"] == "cpu"
+        assert settings["threads"] == (1 if cell.kind == "certify" else 4)
+
+
 Outcome = dict[str, Any]
 CERTIFIED: Outcome = {"status": "ok", "parity": "exact", "metrics": []}
 MEASURED: Outcome = {"status": "ok", "figures": {"test_accuracy": 0.5}, "curve": [], "metrics": []}

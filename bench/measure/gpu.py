@@ -31,9 +31,13 @@ class GpuMemory:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stop()
+        pynvml.nvmlShutdown()
+
+    def stop(self) -> None:
+        """Leave the peak as it is."""
         self._stop.set()
         self._thread.join()
-        pynvml.nvmlShutdown()
 
     def _used(self) -> int:
         return int(pynvml.nvmlDeviceGetMemoryInfo(self._handle).used)

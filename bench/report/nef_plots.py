@@ -54,7 +54,7 @@ def _output_against_ideal(section: Section, rows: Sequence[Row], look: Styles) -
                 axes.plot(seconds, curve.decoded, color=look[row.adapter, row.variant].colour, linewidth=1.3)
                 axes.plot(seconds, curve.ideal, color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
     n = own_n(section.cell)
-    figure.supxlabel(f"time (s); one network, n = {n} neurons per dimension; dashed: its ideal", fontsize=10)
+    figure.supxlabel(f"time (s); one network, n = {n}; dashed: its ideal", fontsize=10)
     return figure
 
 
@@ -95,7 +95,7 @@ def _rmse_over_n(section: Section, rows: Sequence[Row], look: Styles) -> Figure 
         plain_logarithm(axes.yaxis)
         sns.despine(ax=axes)
     panels[0].set_ylabel("RMSE, logarithmic")
-    panels[len(panels) // 2].set_xlabel("n, neurons per dimension (points at the same n stand side by side)")
+    panels[len(panels) // 2].set_xlabel("n, neurons of a 1-D ensemble (points at one n stand side by side)")
     known = [handles[place] for place in sorted(handles)]
     figure.legend(handles=known, loc="outside lower left", ncols=_LEGEND_COLUMNS)
     return figure

@@ -153,17 +153,17 @@ def _progress(manifest: Manifest, records: Sequence[Record]) -> str:
 
 def _task(section: Section, look: Styles) -> _Task:
     made, lacking = plots(section, look)
-    remarks = []
-    if not made:
-        remarks.append("There is no plot: no cell of this task finished with figures to show.")
-    elif lacking:
+    remarks: list[str] = []
+    if made and lacking:
         remarks.append(f"Not plotted, because no cell measured it: {'; '.join(lacking)}.")
     left_out = [
         f"{row.adapter} {row.variant} ({_why_left_out(row)})"
         for row in section.rows
         if not row.comparable and row.status != PENDING
     ]
-    if made and left_out:
+    if not made:
+        remarks.append("There is no plot: no row of this task has figures to compare.")
+    if left_out:
         remarks.append(f"Not in the plots: {', '.join(left_out)}.")
     return _Task(
         section=section,

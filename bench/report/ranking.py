@@ -167,10 +167,12 @@ def _judged(row: Row, other_outcomes: dict[str, int], device: str) -> Row:
     cell = row.records[0].cell
     if cell.division == "open":
         return replace(row, tier="open", apart="open division")
+    apart = []
     if cell.device != device:
-        row = replace(row, apart=f"on the {cell.device}: {row.adapter} does not run on {device}")
-    elif cell.learning == "none":
-        row = replace(row, apart="given trained weights, it learns nothing")
+        apart.append(f"on the {cell.device}: {row.adapter} does not run on {device}")
+    if cell.learning == "none":
+        apart.append("inference alone, with weights trained on 60,000 images")
+    row = replace(row, apart=", ".join(apart))
     if other_outcomes:
         ended = (f"{status} in {count}" for status, count in other_outcomes.items())
         obstacle = f"{', '.join(ended)} of {row.planned} seeds"

@@ -35,13 +35,13 @@ _COLUMNS: dict[str, _Columns] = {
 
 
 def table(folder: Path) -> str:
-    """Every row of a published run in Markdown, with device, date, settings and number of seeds."""
+    """The rows of a published run that have figures, in Markdown, with device, date, settings and seeds."""
     manifest = load_manifest(folder)
     lines = []
     for section in sections(manifest, load_records(folder)):
         cell, columns = section.cell, _COLUMNS[section.cell.kind]
         if cell.kind == "nef":
-            work = f"{cell.batch} networks at once, {cell.steps:,} steps"
+            work = f"{cell.batch} networks, {cell.steps:,} steps"
         else:
             work = f"{cell.train_images:,} training images, T={cell.steps}, batch {cell.batch}, "
             work += f"{cell.epochs} epochs"
@@ -51,7 +51,7 @@ def table(folder: Path) -> str:
             "",
             "| adapter | variant | " + " | ".join(title for title, _, _ in columns) + " | parity | seeds |",
             "| --- | --- |" + " ---: |" * len(columns) + " --- | ---: |",
-            *(_line(row, columns) for row in section.rows),
+            *(_line(row, columns) for row in section.rows if row.status == "ok"),
             "",
         ]
     return "\n".join(lines)
@@ -62,8 +62,8 @@ def _line(row: Row, columns: _Columns) -> str:
     for _, name, spell in columns:
         values = row.values(name)
         figures.append(spell(median(values)) if values else ABSENT)
-    parity = row.parity or row.apart or row.status
-    return f"| {row.adapter} | {row.variant or ABSENT} | {' | '.join(figures)} | {parity} | {row.seeds} |"
+    parity = "; ".join(filter(None, (row.parity, row.apart)))
+    return f"| {row.adapter} | {row.variant} | {' | '.join(figures)} | {parity} | {row.seeds} |"
 
 
 def renewed(text: str) -> str:

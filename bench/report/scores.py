@@ -13,13 +13,13 @@ _NETWORK = re.compile(r"(?P<stimulus>.+) n=(?P<n>\d+) seed=\d+")
 
 
 def own_n(cell: Cell) -> int:
-    """Neurons per dimension of what the cell timed; the sizes that it only scored are others."""
+    """The size n that the cell timed; those that it only scored are others."""
     n: int = cell.task_values.get("n") or TASKS[cell.task]().n
     return n
 
 
 def scores(row: Row, n: int) -> dict[str, dict[str, list[float]]]:
-    """Stimulus -> metric -> the value of every seed (process) that has it, at ``n`` neurons per dimension."""
+    """Stimulus -> metric -> the value of every seed (process) that has it, at size ``n``."""
     found: dict[str, dict[str, list[float]]] = {}
     for record in row.records:
         for metric in record.metrics:

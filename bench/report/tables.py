@@ -55,6 +55,7 @@ class _Figure:
     heading: str
     column: str
     spell: Callable[[float], str]
+    summary: Callable[[list[float]], float] = median
 
 
 _HOST = _Figure("host peak (MB)", "host_peak_bytes", text.megabytes)
@@ -80,11 +81,11 @@ _SPIKE_RATE = _Figure("spike rate", "spike_rate", text.rate)
 # of metrics and not of figures: one stimulus at a time
 _SCORES = (
     _Figure("RMSE", "rmse", text.significant),
-    _Figure("worst RMSE", "rmse_worst", text.significant),
+    _Figure("worst RMSE", "rmse_worst", text.significant, max),
     _Figure("bias", "bias", text.significant),
     _Figure("mean output", "mean_output", text.significant),
     _Figure("drift (1/s)", "drift", text.significant),
-    _Figure("worst drift (1/s)", "drift_worst", text.significant),
+    _Figure("worst drift (1/s)", "drift_worst", text.significant, max),
 )
 
 _TIER_TITLES = {
@@ -137,7 +138,7 @@ def stimuli(section: Section) -> Table:
             [
                 *_names(row),
                 Entry(stimulus),
-                *(_median(values.get(score.column, []), row.seeds, score) for score in columns),
+                *(_entry(values.get(score.column, []), row.seeds, score) for score in columns),
             ],
         )
         for row, stimulus, values in found
@@ -175,10 +176,11 @@ def _names(row: Row) -> list[Entry]:
 
 
 def _figure(row: Row, figure: _Figure) -> Entry:
-    return _median(row.values(figure.column), row.seeds, figure)
+    return _entry(row.values(figure.column), row.seeds, figure)
 
 
-def _median(values: list[float], seeds: int, figure: _Figure) -> Entry:
+def _entry(values: list[float], seeds: int, figure: _Figure) -> Entry:
+    """The figure's summary of the seeds that have it, with their range."""
     if not values:
         return Entry(ABSENT)
     notes = []
@@ -186,7 +188,7 @@ def _median(values: list[float], seeds: int, figure: _Figure) -> Entry:
         notes.append(text.span(values, figure.spell))
     if len(values) < seeds:
         notes.append(f"n = {len(values)}")
-    return Entry(figure.spell(median(values)), ", ".join(notes))
+    return Entry(figure.spell(figure.summary(values)), ", ".join(notes))
 
 
 def certificates(manifest: Manifest, records: Iterable[Record]) -> Table:
@@ -280,9 +282,11 @@ def versions(records: Iterable[Record]) -> Table:
 
 
 def settings_read_back(records: Iterable[Record]) -> Table:
-    """Settings as the adapters read them back, all values that occurred in their cells."""
+    """Settings as the adapters read them back, all values that occurred in their timed cells."""
     adapters: dict[str, dict[str, dict[str, None]]] = {}
     for record in records:
+        if record.cell.kind == "certify":
+            continue
         for key, value in text.flatten(record.settings):
             values = adapters.setdefault(record.cell.adapter, {}).setdefault(key, {})
             values[value] = None

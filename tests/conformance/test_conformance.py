@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.adapters import PROJECT, SHIPPED, Adapter, discover
-from bench.environments import prepare
+from bench.environments import prepare, unavailable
 from bench.process import worker_environment
 from tests.conformance.judge import Outcome, certifies_nothing, complaint, unknown_deviations
 from tests.conformance.suite import CHECKS, Kind
@@ -31,6 +31,8 @@ def outcomes(name: str, folder: Path, kind: Kind, variant: str) -> dict[str, Out
     settings = SETTINGS | {"variant": variant}
     job = {"adapter": name, "adapters": str(folder), "kind": kind, "settings": settings}
     adapter = discover(None if folder == SHIPPED else folder)[name]
+    if reason := unavailable(adapter):
+        pytest.skip(reason)
     python = prepare(adapter, device="cpu", root=PROJECT, say=print)
     done = subprocess.run(
         [python, "-m", "tests.conformance.suite"],
