@@ -14,10 +14,13 @@ class Network:
     """One model, written into the ``nengo.Network`` that is open: its probes.
 
     ``sources``: the node of each input of the task, one value each.  ``decoded`` and ``spikes`` (by
-    ensemble; 1 / dt where a neuron fires, else 0) are the probes.
+    ensemble; amplitude / dt where a neuron fires, else 0) are the probes.  ``amplitude``: spikes per
+    second of a spike in every unit of the task's dt, 1 where that is the second.
     """
 
-    def __init__(self, task: Nef, model: Model, sources: dict[str, nengo.Node]) -> None:
+    def __init__(
+        self, task: Nef, model: Model, sources: dict[str, nengo.Node], *, amplitude: float = 1
+    ) -> None:
         ensembles = {}
         for ensemble in task.ensembles:
             population = model.populations[ensemble.name]
@@ -32,6 +35,7 @@ class Network:
                 neuron_type=nengo.LIF(
                     tau_rc=task.tau_rc,
                     tau_ref=task.tau_ref,
+                    amplitude=amplitude,
                     initial_state={"voltage": population.voltage},
                 ),
             )

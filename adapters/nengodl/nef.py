@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import nengo
 import numpy as np
@@ -13,6 +14,18 @@ from adapters.nengodl.settings import device_memory, sync
 from adapters.nengodl.shim import nengo_dl
 from adapters.protocol import Array, NefResult, Settings, Unsupported
 from tasks.nef import Model, Nef
+
+
+def _in_steps(task: Nef) -> Nef:
+    """The task with the step as its unit of time, in which float32 has its constants exactly."""
+    return replace(
+        task,
+        dt=1.0,
+        tau_rc=task.tau_rc / task.dt,
+        tau_ref=task.tau_ref / task.dt,
+        probe_synapse=task.probe_synapse / task.dt,
+        connections=tuple(replace(c, synapse=c.synapse / task.dt) for c in task.connections),
+    )
 
 
 class NengoDLNef:
@@ -32,10 +45,8 @@ class NengoDLNef:
             self.networks = []
             for model in models:
                 with nengo.Network():
-                    self.networks.append(Network(task, model, sources))
-        with nengo_dl.Simulator(
-            network, dt=task.dt, minibatch_size=1, progress_bar=False, seed=0
-        ) as simulator:
+                    self.networks.append(Network(_in_steps(task), model, sources, amplitude=1 / task.dt))
+        with nengo_dl.Simulator(network, dt=1, minibatch_size=1, progress_bar=False, seed=0) as simulator:
             self.model = simulator.keras_model  # which outlives the simulator
             self.probes = simulator.model.probes  # in the order of its outputs
         # of any length, so that another number of steps is not another graph
