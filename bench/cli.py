@@ -29,8 +29,17 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 PUBLISHED = PROJECT / "results" / "published"
 
-AdaptersOption = Annotated[Path | None, typer.Option("--adapters", help="A folder with more adapters.")]
-DataOption = Annotated[Path | None, typer.Option("--data", help="A folder that holds MNIST's four files.")]
+
+def _home(path: Path | None) -> Path | None:
+    return path and path.expanduser()  # make quotes what it hands on, so that no shell does
+
+
+AdaptersOption = Annotated[
+    Path | None, typer.Option("--adapters", callback=_home, help="A folder with more adapters.")
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", callback=_home, help="A folder that holds MNIST's four files.")
+]
 EnvOption = Annotated[
     str, typer.Option("--env", help="locked: one environment per adapter; current: the interpreter at hand.")
 ]
@@ -68,7 +77,7 @@ def run(
     from bench.profile import load
 
     profile_name, values = load(profile)
-    found = adapter_files.discover(adapters and adapters.expanduser())
+    found = adapter_files.discover(adapters)
     selection = plan.parse_only(only)
     machine = machines.describe()
     settings = _settings(machine, device, precision, threads, env) | {
@@ -105,7 +114,7 @@ def parity(
     from tasks import nef
     from tasks.registry import TASKS
 
-    found = adapter_files.discover(adapters and adapters.expanduser())
+    found = adapter_files.discover(adapters)
     selection = plan.parse_only(only)
     selection = replace(selection, variants=selection.variants or ("all",))
     values = Profile(
@@ -265,7 +274,7 @@ def _images(used: dict[str, Adapter], pythons: dict[str, Path], data: Path | Non
         for shared in adapter.uses
         if (adapter_files.SHIPPED / shared / "fetch_mnist.py").exists()
     ]
-    return ensure_mnist(given=data and data.expanduser(), fetchers=fetchers, say=say)
+    return ensure_mnist(given=data, fetchers=fetchers, say=say)
 
 
 def _report(folder: Path) -> None:
@@ -278,7 +287,7 @@ def _report(folder: Path) -> None:
 def _bring_up_to_date(folder: Path) -> None:
     """Write tables and report of a run unless they are newer than its newest record."""
     page = folder / "report" / "index.html"
-    newest = max(path.stat().st_mtime for path in (folder / "cells").iterdir())
+    newest = max((path.stat().st_mtime for path in (folder / "cells").glob("*.json")), default=0)
     if not page.exists() or page.stat().st_mtime < newest:
         _report(folder)
 

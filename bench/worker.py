@@ -109,7 +109,9 @@ def run(job: dict[str, Any], say: Say) -> dict[str, Any]:
     task = TASKS[job["task"]](**job["task_values"])
     versions = {name: str(version) for name, version in module.versions().items()}
     report = {"settings": read, "versions": versions}
-    build = module.BUILDERS[type(task)]
+    build = module.BUILDERS.get(type(task))
+    if build is None:
+        raise LookupError(f"adapter.toml declares what adapter.py has no builder for: {type(task).__name__}")
     if job["kind"] == "certify":
         return report | certify(module, build, task, settings, learns=job["learning"] != "none")
     if isinstance(task, Nef):

@@ -153,7 +153,7 @@ class Nef:
     ``version`` is raised when the meaning of a task changes.
 
     Raises:
-        ValueError: a count is below 1.
+        ValueError: a count is below 1, or a size of the sweep is named twice.
     """
 
     name: str
@@ -181,6 +181,8 @@ class Nef:
                 raise ValueError(f"{field} must be at least 1, got {getattr(self, field)}")
         if any(n < 1 for n in self.sweep):
             raise ValueError(f"every n of sweep must be at least 1, got {self.sweep}")
+        if len(set(self.sweep)) < len(self.sweep):
+            raise ValueError(f"sweep names an n twice: {self.sweep}")
 
     def sized(self, n: int) -> Nef:
         """The same task in another size, with no more sizes to sweep."""

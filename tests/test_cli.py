@@ -197,6 +197,15 @@ def test_publishing_is_for_finished_runs(
     assert "published already" in command("publish").err
 
 
+def test_a_tilde_is_the_home_folder(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert command("new-adapter", "mynet", "--adapters", "~/mine").code == 0
+    assert (tmp_path / "mine" / "mynet" / "adapter.toml").exists()
+    assert "adapter  mynet" in command("list", "--adapters", "~/mine").out
+
+
 def test_the_list_names_what_can_be_asked_for(command: Command) -> None:
     said = command("list", "--adapters", FAKES)
     assert said.code == 0

@@ -43,6 +43,12 @@ def test_counts_are_at_least_one(name: str, field: str) -> None:
         TASKS[name](**{field: 0})
 
 
+@pytest.mark.parametrize(("sweep", "words"), [((50, 0), "at least 1"), ((50, 50), "twice")])
+def test_a_sweep_names_sizes_once(sweep: tuple[int, ...], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        nef.memory(sweep=sweep)
+
+
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_is_whole(name: str) -> None:
     task = TASKS[name](n=7)

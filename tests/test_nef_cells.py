@@ -137,6 +137,11 @@ def test_a_planted_fault_is_caught_and_named(fault: type[Honest], metric: str, w
     assert any(d.metric == metric and where in d.key for d in found), [d[:2] for d in found]
 
 
+def test_a_network_too_small_to_fire_is_no_fault_of_the_adapter() -> None:
+    with pytest.raises(Unsupported, match="at n=1 an ensemble never fires under square: take a larger n"):
+        list(nef_certificate.certify(Honest, nef.memory(n=1, seeds=1), SETTINGS))
+
+
 def test_a_model_cannot_be_changed_for_all() -> None:
     with pytest.raises(ValueError, match="read-only"):
         failures(SilencesTheGivenArrays)

@@ -50,6 +50,9 @@ def test_a_row_on_the_cpu_of_a_run_on_cuda_is_there_and_unranked() -> None:
         "not ranked: on the cpu: nengo does not run on cuda, "
         "inference alone, with weights trained on 60,000 images"
     )
+    own = row(section("adapter=torch,nengo", device="cuda"), "nengo", "least-squares")
+    assert (own.tier, own.reason) == ("open", "on the cpu: nengo does not run on cuda")
+    assert own.apart == "open division, on the cpu: nengo does not run on cuda"
     on_cpu = section("adapter=ok,torch")
     assert {r.rank for r in on_cpu.rows} == {1, 2}
 

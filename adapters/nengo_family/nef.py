@@ -14,8 +14,8 @@ class Network:
     """One model, written into the ``nengo.Network`` that is open: its probes.
 
     ``sources``: the node of each input of the task, one value each.  ``decoded`` and ``spikes`` (by
-    ensemble; amplitude / dt where a neuron fires, else 0) are the probes.  ``amplitude``: spikes per
-    second of a spike in every unit of the task's dt, 1 where that is the second.
+    ensemble; amplitude / dt where a neuron fires, else 0) are the probes.  ``amplitude`` makes that a rate
+    per second where the task's times are in another unit.
     """
 
     def __init__(

@@ -165,11 +165,12 @@ def _judged(row: Row, other_outcomes: dict[str, int], device: str) -> Row:
     if row.status != "ok":
         return row
     cell = row.records[0].cell
-    if cell.division == "open":
-        return replace(row, tier="open", apart="open division")
     apart = []
     if cell.device != device:
         apart.append(f"on the {cell.device}: {row.adapter} does not run on {device}")
+    if cell.division == "open":
+        reason = "; ".join(filter(None, (row.reason, *apart)))
+        return replace(row, tier="open", apart=", ".join(["open division", *apart]), reason=reason)
     if cell.learning == "none":
         apart.append("inference alone, with weights trained on 60,000 images")
     row = replace(row, apart=", ".join(apart))

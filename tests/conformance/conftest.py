@@ -5,9 +5,13 @@ from pathlib import Path
 import pytest
 
 
+def _folder(text: str) -> Path:
+    return Path(text).expanduser()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--adapter", action="append", default=[], help="only this adapter; may be repeated")
-    parser.addoption("--adapters", type=Path, default=None, help="a folder with more adapters")
+    parser.addoption("--adapters", type=_folder, default=None, help="a folder with more adapters")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
