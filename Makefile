@@ -1,62 +1,72 @@
-PYTHON ?= python3
+# What a person sets stands on the command line: variables of these names in the environment are others' affair.
+OPTIONS = PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS FRESH RUN PLOTS A B NAME ADAPTER TORCH_BACKEND
+$(foreach name,$(OPTIONS),$(if $(filter command,$(origin $(name))),,$(eval undefine $(name))))
+unexport $(OPTIONS)
+
+PYTHON = python3
 UV = .uv/bin/uv
 SPIKEBENCH = .venv/bin/spikebench
 export UV_PYTHON_DOWNLOADS = never
 ifdef TORCH_BACKEND
-export UV_TORCH_BACKEND = $(TORCH_BACKEND)
+export UV_TORCH_BACKEND := $(value TORCH_BACKEND)
 endif
 
-# $(call option,NAME): --name 'value' where the variable NAME is set
-option = $(if $($1),--$(shell echo $1 | tr A-Z a-z) '$($1)')
-RUN_OPTIONS = $(foreach name,PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS,$(call option,$(name))) \
-	$(if $(FRESH),--fresh)
+# $(call quoted,NAME): the value of the variable NAME as one word of the shell, whatever is in it
+quoted = '$(subst ','\'',$(value $1))'
+# $(call option,NAME): --name with that value, where there is one
+option = $(if $(value $1),--$(shell echo $1 | tr A-Z a-z) $(call quoted,$1))
+options = $(foreach name,$1,$(call option,$(name))) $(if $(FRESH),--fresh)
 
 COMPILE = $(UV) pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	--python-version 3.11 --python-platform x86_64-unknown-linux-gnu
 
-.PHONY: help bench parity test conform adapter lint lock report publish clean
+.PHONY: help bench parity report compare publish check test conform lint adapter lock clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
 
-bench: .venv/ready  ## prepare everything and run; options: PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS FRESH=1
-	@$(SPIKEBENCH) run $(RUN_OPTIONS)
+bench: .venv/ready  ## prepare everything and run; PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS FRESH=1
+	@$(SPIKEBENCH) run $(call options,PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS)
 
-PARITY_OPTIONS = $(foreach name,ONLY DEVICE PRECISION ENV ADAPTERS,$(call option,$(name))) $(if $(FRESH),--fresh)
+parity: .venv/ready  ## certify every variant of every adapter; ONLY DEVICE PRECISION ENV ADAPTERS RESULTS FRESH=1
+	@$(SPIKEBENCH) parity $(call options,ONLY DEVICE PRECISION ENV ADAPTERS RESULTS)
 
-parity: .venv/ready  ## certify every variant of every adapter; options: ONLY DEVICE PRECISION ENV ADAPTERS FRESH=1
-	@$(SPIKEBENCH) parity $(PARITY_OPTIONS)
+report: .venv/ready  ## the report again, from records alone; RUN=... (else the latest) RESULTS
+	@$(SPIKEBENCH) report $(if $(RUN),$(call quoted,RUN)) $(call option,RESULTS)
 
-conform: .venv/ready  ## the conformance suite; options: ADAPTER=... ADAPTERS=...
-	@.venv/bin/python -m pytest tests/conformance/test_conformance.py $(call option,ADAPTER) $(call option,ADAPTERS)
+compare: .venv/ready  ## which of two is faster, and how sure that is: A=ADAPTER B=ADAPTER; RUN=... RESULTS
+	@$(SPIKEBENCH) compare $(call quoted,A) $(call quoted,B) $(if $(RUN),$(call quoted,RUN)) $(call option,RESULTS)
 
-adapter: .venv/ready  ## a folder for a new adapter; NAME=... ADAPTERS=...
-	@$(SPIKEBENCH) new-adapter '$(NAME)' $(call option,ADAPTERS)
+publish: .venv/ready  ## a compact copy of a run in results/published; RUN=... PLOTS=name,name RESULTS
+	@$(SPIKEBENCH) publish $(if $(RUN),$(call quoted,RUN)) $(call option,PLOTS) $(call option,RESULTS)
 
-test: .venv/ready  ## every test, conformance of every adapter included
+check: .venv/ready  ## the tests that need no framework: under two minutes
+	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --dist worksteal -m 'not frameworks'
+
+test: .venv/ready  ## every test, conformance of every adapter included; DATA=...
 	@$(SPIKEBENCH) setup $(call option,DATA)
-	@.venv/bin/python -m pytest
+	@$(if $(value DATA),DATA=$(call quoted,DATA)) .venv/bin/python -m pytest
+
+conform: .venv/ready  ## the conformance suite; ADAPTER=... ADAPTERS=...
+	@.venv/bin/python -m pytest tests/conformance/test_conformance.py $(call option,ADAPTER) $(call option,ADAPTERS)
 
 lint: .venv/ready  ## ruff and types
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
 
-report: .venv/ready  ## the report again, from records alone; RUN=... (else the latest)
-	@$(SPIKEBENCH) report $(if $(RUN),'$(RUN)')
-
-publish: .venv/ready  ## copy a run to results/published; RUN=... (else the latest)
-	@$(SPIKEBENCH) publish $(if $(RUN),'$(RUN)')
+adapter: .venv/ready  ## a folder for a new adapter; NAME=... ADAPTERS=...
+	@$(SPIKEBENCH) new-adapter $(call quoted,NAME) $(call option,ADAPTERS)
 
 FAMILIES = $(wildcard adapters/*_family/requirements.in)
 LOCKED = $(filter-out $(FAMILIES),$(wildcard adapters/*/requirements.in))
-FOLDER = $(or $(ADAPTERS),adapters)/$(NAME)
+FOLDER := $(patsubst ~/%,$(HOME)/%,$(or $(value ADAPTERS),adapters))/$(value NAME)
 
 # Families first: the locks of their adapters are held to their constraints.
 ifdef NAME
 lock: .uv/ready
-	$(COMPILE) $(FOLDER)/requirements.in --output-file $(FOLDER)/requirements.txt
+	$(COMPILE) $(call quoted,FOLDER)/requirements.in --output-file $(call quoted,FOLDER)/requirements.txt
 else
 lock: .uv/ready  ## renew every lock, or that of one adapter: NAME=... ADAPTERS=...
 	$(COMPILE) bench/uv.in --output-file bench/uv.txt

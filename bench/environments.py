@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.adapters import PROJECT, Adapter
+from bench.catalogue import PROJECT, Adapter
 from bench.errors import UserError
 
 LOCK = "requirements.txt"

@@ -17,6 +17,8 @@ def first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"])
     message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] != "value_error" and isinstance(problem["input"], str | int | float):
+        message += f", got {problem['input']!r}"
     return f"{where}: {message}" if where else message
 
 

@@ -1,4 +1,4 @@
-"""Certificates side by side."""
+"""Certificates side by side, as the terminal shows them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
-from bench.adapters import Adapter
+from bench.catalogue import Adapter
 from bench.records import Record
 
 # The worst value of each, per precision, is what the terminal shows; parity.csv has every comparison.
@@ -29,7 +29,7 @@ def table(records: Sequence[Record]) -> Table:
 
 
 def _worst(record: Record, metric: str, precision: str) -> str:
-    values = [m.value for m in record.metrics if m.metric == metric and precision in m.key]
+    values = [m.value for m in record.metrics if m.metric == metric and m.of.get("precision") == precision]
     return f"{max(values):.2g}" if values else "–"
 
 

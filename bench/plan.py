@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import random
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
-from bench.adapters import KINDS, PROJECT, Adapter, Family, Kind, digest
+from bench.catalogue import PROJECT, Adapter, digest, source_files
 from bench.errors import UserError, unknown
-from bench.profile import Profile
+from bench.profile import Profile, task_names
 from bench.records import Cell, dumps
-from tasks.nef import Nef
-from tasks.registry import TASKS
+from tasks.protocol import Family
 
 CERTIFY_TIMEOUT_SECONDS = 900
-FAMILIES: dict[Family, str] = {"classify": "classification", "nef": "NEF"}
+# what a certificate depends on; of the others, threads above all, it must not
+_CERTIFIED_SETTINGS = ("precision", "tf32", "cudnn_benchmark", "deterministic", "environment", "interpreter")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What ``--only`` asks for; None is the profile's own choice, and of variants the first of each kind."""
+    """What ``--only`` asks for; None is the profile's own choice, and of variants the first of each table."""
 
     adapters: tuple[str, ...] | None = None
     tasks: tuple[str, ...] | None = None
@@ -57,10 +57,10 @@ def make_cells(
     machine: Mapping[str, Any],
     unavailable: Mapping[str, str],
 ) -> list[Cell]:
-    """Every cell in running order: certificates, then timed cells, shuffled within each task and seed.
+    """Every cell in running order: certificates, then heat by heat, shuffled within each.
 
-    ``settings`` are those of ``Settings`` without seed and variant, and the kind of environment; they and
-    ``machine`` only enter the keys.  ``unavailable``: adapters that this machine cannot run, and why.
+    ``settings`` are those of ``Settings`` without seed, and the kind of environment; they and ``machine``
+    enter the keys.  ``unavailable``: adapters that this machine cannot run, and why.
 
     Raises:
         UserError: the selection names something unknown, or selects nothing.
@@ -71,57 +71,37 @@ def make_cells(
             raise unknown("adapter", name, adapters)
     tasks = tuple(dict.fromkeys(selection.tasks or profile.tasks))
     for name in tasks:
-        if name not in TASKS:
-            raise unknown("task", name, TASKS)
-        task = profile.build(name)
-        if not isinstance(task, Nef) and task.batch > profile.train_images:
-            raise UserError(
-                f"{name}: a batch of {task.batch} exceeds train_images {profile.train_images}: "
-                f"set batch below [task.{name}] in the profile"
-            )
-    certificates: list[Cell] = []
-    rounds: list[list[Cell]] = []
+        if name not in task_names():
+            raise unknown("task", name, task_names())
     chosen = [adapters[name] for name in names]
-    _check_variants(chosen, selection.variants)
-    shared = digest(_shared_files())
-    for seed in dict.fromkeys(profile.seeds):
-        for task_name in tasks:
-            timed = []
-            family: Family = "nef" if isinstance(profile.build(task_name), Nef) else "classify"
-            for adapter, kind, variant in _variants(chosen, family, selection.variants):
-                base = _cell(profile, adapter, kind, variant, task_name, seed, settings)
-                if adapter.name in unavailable:
-                    base = base.model_copy(update={"skip": unavailable[adapter.name]})
-                python = adapter.python or "{}.{}".format(*sys.version_info[:2])
-                work = [shared, digest(adapter.files()), dict(settings), dict(machine), python]
-                if base.division == "open":
-                    timed.append(base.model_copy(update={"cell": _key(base, work)}))
-                    continue
-                # a certificate knows neither seed nor how much is trained
-                certify = base.model_copy(
-                    update={
-                        "kind": "certify",
-                        "seed": 0,
-                        "timeout_seconds": CERTIFY_TIMEOUT_SECONDS,
-                        "train_images": 0,
-                        "test_images": 0,
-                        "curve_images": 0,
-                    }
-                )
-                certify = certify.model_copy(update={"cell": _key(certify, work)})
-                if certify not in certificates:
-                    certificates.append(certify)
-                timed.append(base.model_copy(update={"cell": _key(base, work), "certificate": certify.cell}))
-            rounds.append(timed)
-    if not any(rounds):
+    wanted = selection.variants or (("all",) if profile.variants == "all" else None)
+    _check_variants(chosen, wanted)
+    planner = _Planner(profile, settings, machine, unavailable)
+    cells = [
+        planner.cell(adapter, task, table, variant, seed)
+        for seed in dict.fromkeys(profile.seeds)
+        for task in tasks
+        for adapter, table, variant in _variants(chosen, task_names()[task], wanted)
+    ]
+    if not cells:
         raise UserError(
             f"nothing to run: no adapter chosen has the variant {', '.join(selection.variants or ())} for "
             f"{', '.join(tasks)} (spikebench list names them)"
         )
-    shuffle = random.Random(order_seed([*certificates, *chain(*rounds)]))
-    for timed in rounds:
-        shuffle.shuffle(timed)
-    return [*certificates, *chain(*rounds)]
+    certificates = list(planner.certificates.values())
+    if profile.certificates_only:
+        if not certificates:
+            raise UserError(
+                "nothing to certify: the open division has no certificates; choose other variants"
+            )
+        return certificates
+    heats = _heats(cells, adapters)
+    planned = [*certificates, *chain(*heats)]
+    shuffle = random.Random(order_seed(planned))
+    for heat in heats:
+        shuffle.shuffle(heat)
+        heat.sort(key=lambda cell: cell.stage == "control")  # it stays the last
+    return [*certificates, *chain(*heats)]
 
 
 def plan_digest(cells: Sequence[Cell]) -> str:
@@ -134,22 +114,111 @@ def order_seed(cells: Sequence[Cell]) -> int:
     return int(plan_digest(cells)[:8], 16)
 
 
-def _shared_files() -> list[Path]:
-    """What every figure depends on, whatever the adapter."""
-    bench = PROJECT / "bench"
-    files = [
-        PROJECT / "adapters" / "protocol.py",
-        bench / "process.py",
-        bench / "session.py",
-        bench / "worker.py",
-        bench / "certificate.py",
-        bench / "nef_certificate.py",
-        bench / "nef_worker.py",
-        bench / "outcomes.py",
-        bench / "probes.py",
-    ]
-    files += sorted((PROJECT / "tasks").glob("weights/*.npz"))
-    return files + sorted((PROJECT / "tasks").glob("*.py")) + sorted((bench / "measure").glob("*.py"))
+class _Planner:
+    """Makes cells and the certificates that they need."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        settings: Mapping[str, Any],
+        machine: Mapping[str, Any],
+        unavailable: Mapping[str, str],
+    ) -> None:
+        self.profile, self.settings, self.machine = profile, settings, machine
+        self.unavailable = unavailable
+        self.certificates: dict[str, Cell] = {}
+        bench = PROJECT / "bench"
+        self.harness = digest([bench / "process.py", bench / "heat.py"])
+        self.shared = digest(sorted((PROJECT / "tasks").glob("*.py")))
+        self.families: dict[str, str] = {}
+        self.adapters: dict[str, str] = {}
+
+    def cell(self, adapter: Adapter, task_name: str, table: str, variant: str, seed: int) -> Cell:
+        """The timed cell, whose certificate is planned with it."""
+        family = task_names()[task_name]
+        task, amounts = self.profile.build(task_name), self.profile.amounts(family.name)
+        # a framework without CUDA is still of interest beside those that have it
+        asked = self.settings["device"]
+        device = asked if asked in adapter.devices else "cpu"
+        said = family.tables.get(table)
+        learning = adapter.learning(table, variant) if table else ""
+        try:
+            work = family.work(task, amounts, learning)
+        except ValueError as error:
+            raise UserError(f"{task_name}: {error}") from None
+        if said is None or said.division == "closed":  # else it is the record that knows what ran
+            work = {"network": task.network} | work
+        values = self.profile.values(task_name)
+        base = Cell(
+            cell="",
+            stage="run",
+            family=family.name,
+            adapter=adapter.name,
+            table=table,
+            variant=variant,
+            division=said.division if said else "closed",
+            learning=learning,
+            compared=bool(said and said.compared and device == asked),
+            task=task_name,
+            task_values=values,
+            amounts=dataclasses.asdict(amounts),
+            work=work,
+            device=device,
+            precision=self.settings["precision"],
+            seed=seed,
+            timeout_seconds=self.profile.timeout_minutes * 60,
+            skip=self._obstacle(adapter, family, table, device),
+        )
+        content = self._content(adapter, family, device)
+        if base.division == "closed":
+            certificate = self._certificate(base, family, task, content)
+            base = base.model_copy(update={"certificate": certificate.cell})
+        return base.model_copy(
+            update={"cell": _key(base, [*content, self.harness, dict(self.settings)], f"-s{seed}")}
+        )
+
+    def _certificate(self, base: Cell, family: Family, task: Any, content: Sequence[Any]) -> Cell:
+        """What certifies the cell: neither its seed nor its threads nor how much is trained matters."""
+        certified = family.certified(task)
+        settings = {name: self.settings.get(name) for name in _CERTIFIED_SETTINGS}
+        cell = base.model_copy(
+            update={
+                "stage": "certify",
+                "seed": 0,
+                "amounts": {},
+                "work": {"network": task.network},
+                "timeout_seconds": CERTIFY_TIMEOUT_SECONDS,
+            }
+        )
+        named = [cell.stage, cell.family, cell.task, cell.table, cell.variant, cell.learning, cell.skip]
+        hashed = _hash([named, repr(certified), content, settings])
+        key = f"certify-{cell.task}-{cell.adapter}-{cell.variant}-{cell.device}-{cell.precision}-{hashed}"
+        return self.certificates.setdefault(key, cell.model_copy(update={"cell": key}))
+
+    def _content(self, adapter: Adapter, family: Family, device: str) -> list[Any]:
+        """Everything that decides what is computed, whoever asks; the adapter's lock is one of its files."""
+        if family.name not in self.families:
+            self.families[family.name] = digest(source_files(PROJECT / "tasks" / family.name))
+        if adapter.name not in self.adapters:
+            self.adapters[adapter.name] = digest(adapter.files())
+        return [
+            self.shared,
+            self.families[family.name],
+            self.adapters[adapter.name],
+            adapter.python or "{}.{}".format(*sys.version_info[:2]),
+            device,
+            dict(self.machine),
+        ]
+
+    def _obstacle(self, adapter: Adapter, family: Family, table: str, device: str) -> str:
+        """Why the cell cannot run, as far as it is known now; empty if it can."""
+        if adapter.name in self.unavailable:
+            return self.unavailable[adapter.name]
+        if not table:
+            return f"{adapter.name} has no adapter code for {family.noun}"
+        if device not in adapter.devices:
+            return f"{adapter.name} does not run on {device}"
+        return ""
 
 
 def _check_variants(adapters: Sequence[Adapter], wanted: tuple[str, ...] | None) -> None:
@@ -161,71 +230,54 @@ def _check_variants(adapters: Sequence[Adapter], wanted: tuple[str, ...] | None)
 
 def _variants(
     adapters: Sequence[Adapter], family: Family, wanted: tuple[str, ...] | None
-) -> list[tuple[Adapter, Kind | None, str]]:
-    """(adapter, kind, variant) of all that run; one without kind and name where there is none to choose."""
-    chosen: list[tuple[Adapter, Kind | None, str]] = []
+) -> list[tuple[Adapter, str, str]]:
+    """(adapter, table, variant) of all that run; names are empty where an adapter has none to choose."""
+    chosen: list[tuple[Adapter, str, str]] = []
     for adapter in adapters:
-        tables = {kind: list(adapter.variants(kind)) for kind in KINDS[family]}
+        tables = {table: list(adapter.variants(table)) for table in family.tables}
         if not any(tables.values()) and (wanted is None or "all" in wanted):
-            chosen.append((adapter, None, ""))
-        for kind, names in tables.items():
+            chosen.append((adapter, "", ""))
+        for table, names in tables.items():
             if wanted is None:
                 names = names[:1]
             elif "all" not in wanted:
                 names = [name for name in names if name in wanted]
-            chosen += [(adapter, kind, name) for name in names]
+            chosen += [(adapter, table, name) for name in names]
     return chosen
 
 
-def _cell(
-    profile: Profile,
-    adapter: Adapter,
-    kind: Kind | None,
-    variant: str,
-    task_name: str,
-    seed: int,
-    settings: Mapping[str, Any],
-) -> Cell:
-    task = profile.build(task_name)
-    is_nef = isinstance(task, Nef)
-    skip = ""
-    if kind is None:
-        skip = f"{adapter.name} declares no {FAMILIES['nef' if is_nef else 'classify']} tasks"
-    learning = "least-squares" if is_nef else "none" if kind == "inference" else "bptt"
-    if kind == "open":
-        learning = adapter.open[variant].learning
-    # a framework without CUDA is still of interest beside those that have it
-    device = settings["device"] if settings["device"] in adapter.devices else "cpu"
-    if device not in adapter.devices:
-        skip = f"{adapter.name} does not run on {device}"
-    return Cell(
-        cell="",
-        kind="nef" if is_nef else "classify",
-        adapter=adapter.name,
-        variant=variant,
-        division="open" if kind == "open" else "closed",
-        learning=learning,
-        task=task_name,
-        network=task.network,
-        device=device,
-        precision=settings["precision"],
-        seed=seed,
-        train_images=0 if is_nef else profile.train_images,
-        test_images=0 if is_nef else profile.test_images,
-        curve_images=0 if is_nef else profile.curve_images,
-        steps=task.steps,
-        batch=task.seeds if isinstance(task, Nef) else task.batch,
-        epochs=0 if isinstance(task, Nef) else task.epochs,
-        task_values=dict(profile.task.get(task_name, {})),
-        certificate=None,
-        timeout_seconds=profile.timeout_minutes * 60,
-        skip=skip,
-    )
+def _heats(cells: Sequence[Cell], adapters: Mapping[str, Adapter]) -> list[list[Cell]]:
+    """The cells heat by heat, each with its baseline and control."""
+    questions: dict[str, list[Cell]] = {}
+    for cell in cells:
+        same = [cell.task, cell.task_values, cell.amounts, cell.work, cell.seed, cell.device]
+        same += [cell.division, cell.learning]
+        # what is compared with nothing is a question of its own
+        own = "" if cell.compared else cell.cell
+        questions.setdefault(dumps([*same, own]), []).append(cell)
+    heats = []
+    for members in questions.values():
+        first = members[0]
+        runnable = sorted(
+            (cell for cell in members if cell.compared and not cell.skip),
+            key=lambda cell: (not adapters[cell.adapter].baseline, cell.adapter, cell.variant),
+        )
+        baseline = runnable[0] if runnable else None
+        hashed = _hash(sorted(cell.cell for cell in members))
+        name = f"{first.task}-{first.device}-{first.precision}-s{first.seed}-{hashed}"
+        heat = [cell.model_copy(update={"heat": name, "baseline": cell is baseline}) for cell in members]
+        if baseline is not None:
+            again = {"cell": f"control-{baseline.cell}", "stage": "control", "heat": name}
+            heat.append(baseline.model_copy(update=again))
+        heats.append(heat)
+    return heats
 
 
-def _key(cell: Cell, work: Sequence[Any]) -> str:
+def _hash(value: object) -> str:
+    return hashlib.sha256(dumps(value).encode()).hexdigest()[:10]
+
+
+def _key(cell: Cell, content: Sequence[Any], seed: str) -> str:
     """A name to read, made unique by a hash of everything that the cell's figures depend on."""
-    hashed = hashlib.sha256(dumps([cell.model_dump(), work]).encode()).hexdigest()[:10]
-    kind = "certify-" if cell.kind == "certify" else ""
-    seed = "" if cell.kind == "certify" else f"-s{cell.seed}"
-    return f"{kind}{cell.task}-{cell.adapter}-{cell.variant}-{cell.device}-{cell.precision}{seed}-{hashed}"
+    hashed = _hash([cell.model_dump(), content])
+    return f"{cell.task}-{cell.adapter}-{cell.variant}-{cell.device}-{cell.precision}{seed}-{hashed}"

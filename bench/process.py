@@ -1,129 +1,188 @@
-"""One cell in one worker process, ended with its whole process group when its time is up."""
+"""A worker process, which works when it is told to, and is ended with its whole process group."""
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import selectors
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
-from typing import IO, Any
+from typing import Any
 
-from bench.adapters import PROJECT
-from bench.measure.load import ForeignLoad
+from bench.catalogue import PROJECT
+from tasks.protocol import Job, Settings
 
 GRACE_SECONDS = 5
+WATCH_SECONDS = 1.0  # how often a silent worker is looked after
+LONGEST_EVENT = 2**25  # bytes
+LAST_WORDS = 2**16  # bytes of a log that are read
+# glibc otherwise gives large temporaries back to the kernel and faults them in again: a tenth of an epoch
+ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_MMAP_THRESHOLD_": str(2**32)}
 
 
-def run_worker(
-    python: Path,
-    job: Mapping[str, Any],
-    *,
-    log: Path,
-    timeout_seconds: float,
-    on_epoch: Callable[[dict[str, Any]], None],
-    on_measured: Callable[[], None],
-) -> dict[str, Any]:
-    """Run one job and return the fields of its outcome; ``status`` is always among them.
+class Worker:
+    """One job in one process.
 
-    With a result of the worker's own comes ``foreign_cpu_share``, see ``ForeignLoad``: of all the time,
-    or until the worker says that nothing more is measured, when ``on_measured`` is called.
-    The framework's own output goes to ``log``.  The worker ends when this process does: it
-    holds the read end of a pipe that closes with it.
+    ``begin`` starts the process, or its next turn; it has answered when ``turn`` or ``outcome`` has changed:
+    ``turn`` is the last turn that it has taken, ``outcome`` how it ended (the fields of its record),
+    ``worked`` its seconds of work.  ``seconds`` is all the work that it may do.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        stderr = stack.enter_context(log.open("wb"))
-        load = ForeignLoad()
-        worker = subprocess.Popen(
-            [python, "-m", "bench.worker"],
-            cwd=PROJECT,
-            env=worker_environment(job["settings"]),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            start_new_session=True,
-        )
-        stack.callback(_end_group, worker)
-        deadline = monotonic() + timeout_seconds
-        result: dict[str, Any] | None = None
-        share: float | None = None
-        assert worker.stdin and worker.stdout
-        with suppress(BrokenPipeError):  # it may end at once; its exit status then says how
-            worker.stdin.write(json.dumps(job).encode() + b"\n")
-            worker.stdin.flush()
-        for line in _lines(worker.stdout, deadline):
+
+    def __init__(self, python: Path, job: Job, *, log: Path, seconds: float) -> None:
+        self.python, self.job, self.log, self.seconds = python, job, log, seconds
+        self.process: subprocess.Popen[bytes] | None = None
+        self.turn: dict[str, Any] | None = None
+        self.outcome: dict[str, Any] | None = None
+        self.worked = 0.0
+        self._held = b""
+        self._since = 0.0
+
+    @property
+    def pid(self) -> int:
+        """Of the process, and of its group."""
+        assert self.process
+        return self.process.pid
+
+    def begin(self) -> None:
+        """Let it work until its next answer."""
+        self._since = monotonic()
+        line = "go"
+        if self.process is None:
+            line = self.job.dumps()
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            with self.log.open("wb") as stderr:
+                self.process = subprocess.Popen(
+                    [self.python, "-m", "tasks.worker"],
+                    cwd=PROJECT,
+                    env=worker_environment(self.job.settings),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=stderr,
+                    start_new_session=True,
+                )
+        assert self.process.stdin
+        with suppress(BrokenPipeError):  # it may have ended; its exit status then says how
+            self.process.stdin.write(line.encode() + b"\n")
+            self.process.stdin.flush()
+
+    @property
+    def left(self) -> float:
+        """Seconds that the turn under way may still take."""
+        return self.seconds - self.worked - (monotonic() - self._since)
+
+    def listen(self, *, readable: bool) -> bool:
+        """Whether it has answered; reads what there is to read, and ends it where its time is up."""
+        assert self.process and self.process.stdout
+        if readable:
+            chunk = os.read(self.process.stdout.fileno(), 2**20)
+            self._held += chunk
+            if b"\n" in self._held:
+                line, _, self._held = self._held.partition(b"\n")
+                return self._answered(line)
+            if len(self._held) > LONGEST_EVENT:
+                return self._ended("error", f"an event of more than {LONGEST_EVENT >> 20} MiB")
+            if chunk:
+                return False
+            try:
+                self.process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                return self._ended("crashed", "closed its output without a result")
+            return self._ended("crashed", _how_it_ended(self.process.returncode, self.log))
+        if self.left <= 0:
+            return self._ended("timeout", f"no result within {self.seconds:g} s of work")
+        code = self.process.poll()
+        if code is None:
+            return False
+        if select.select([self.process.stdout], [], [], 0)[0]:  # it has spoken before it ended
+            return self.listen(readable=True)
+        # what it has left behind holds its output open
+        return self._ended("crashed", _how_it_ended(code, self.log))
+
+    def _answered(self, line: bytes) -> bool:
+        try:
             event = json.loads(line)
             kind = event.pop("event")
-            if kind == "epoch":
-                on_epoch(event)
-            elif kind == "measured":
-                share = load.share(worker.pid)
-                on_measured()
-            elif kind == "result":
-                result = event
-                break
-        if result is not None:
-            return result | {"foreign_cpu_share": load.share(worker.pid) if share is None else share}
-        if monotonic() >= deadline:
-            return {"status": "timeout", "reason": f"no result within {timeout_seconds:g} s"}
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+            words = line[:80].decode(errors="replace")
+            return self._ended("error", f"its process printed what is no event: {words}")
+        if kind == "turn":
+            self.turn = event
+            self.worked += monotonic() - self._since
+            return True
+        self.worked += monotonic() - self._since
+        self.outcome = event
+        self.end()
+        return True
+
+    def _ended(self, status: str, reason: str) -> bool:
+        self.worked += monotonic() - self._since
+        self.outcome = {"status": status, "reason": reason}
+        self.end()
+        return True
+
+    def end(self) -> None:
+        """Terminate the process group, kill what does not go, and reap the worker."""
+        if self.process is None or self.process.stdin is None:
+            return
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe:
+                with suppress(BrokenPipeError):  # of a line that was never read
+                    pipe.close()
         try:
-            code = worker.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            return {"status": "crashed", "reason": "closed its output without a result"}
-    return {"status": "crashed", "reason": _how_it_ended(code, log)}
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(GRACE_SECONDS)
+        finally:  # also where a second Ctrl-C ends the waiting
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+        self.process.wait()
+        self.process.stdin = self.process.stdout = None
 
 
-def worker_environment(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Threads, determinism and visible devices must stand before the framework is imported."""
-    threads = str(settings["threads"])
+def side_by_side(workers: Iterable[Worker], limit: int) -> Iterator[Worker]:
+    """Let every worker work until its next answer, at most ``limit`` at once; each when it has answered."""
+    waiting, busy = list(workers), list[Worker]()
+    with selectors.DefaultSelector() as selector:
+        while waiting or busy:
+            while waiting and len(busy) < limit:
+                worker = waiting.pop(0)
+                worker.begin()
+                assert worker.process and worker.process.stdout
+                selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
+                busy.append(worker)
+            patience = min([WATCH_SECONDS, *(max(0.0, worker.left) for worker in busy)])
+            readable = [key.data for key, _ in selector.select(patience)]
+            for worker in [*busy]:
+                output = worker.process.stdout if worker.process else None
+                if worker.listen(readable=worker in readable):
+                    assert output
+                    selector.unregister(output)
+                    busy.remove(worker)
+                    yield worker
+
+
+def worker_environment(settings: Settings) -> dict[str, str]:
+    """Threads, allocator, determinism and visible devices must stand before a framework is imported."""
+    threads = str(settings.threads)
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-    chosen = dict.fromkeys(names, threads) | {"PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
-    if settings["deterministic"]:
+    chosen = dict.fromkeys(names, threads) | {"PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"} | ALLOCATOR
+    if settings.deterministic:
         chosen["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
-    if settings["device"] == "cpu":
+    if settings.device == "cpu":
         chosen["CUDA_VISIBLE_DEVICES"] = ""
     return {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | chosen
 
 
-def _lines(pipe: IO[bytes], deadline: float) -> Iterator[bytes]:
-    """The worker's output by lines, until it closes or the deadline passes."""
-    held = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(pipe, selectors.EVENT_READ)
-        while (left := deadline - monotonic()) > 0:
-            if not selector.select(left):
-                return
-            chunk = os.read(pipe.fileno(), 65536)
-            if not chunk:
-                return
-            *lines, held = (held + chunk).split(b"\n")
-            yield from lines
-
-
-def _end_group(worker: subprocess.Popen[bytes]) -> None:
-    """Terminate the worker's process group, kill what does not go, and reap the worker."""
-    for pipe in (worker.stdin, worker.stdout):
-        if pipe:
-            with suppress(BrokenPipeError):  # of a job that was never read
-                pipe.close()
-    try:
-        with suppress(ProcessLookupError):
-            os.killpg(worker.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            worker.wait(GRACE_SECONDS)
-    finally:  # also where a second Ctrl-C ends the waiting
-        with suppress(ProcessLookupError):
-            os.killpg(worker.pid, signal.SIGKILL)
-    worker.wait()
-
-
 def _how_it_ended(code: int, log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - LAST_WORDS))
+        lines = file.read().decode(errors="replace").strip().splitlines()
     last = f"; its last words: {lines[-1]}" if lines else ""
     if code < 0:
         name = signal.Signals(-code).name

@@ -1,71 +1,129 @@
-"""A profile: which tasks, how much data, which seeds, and where a task departs from its default values."""
+"""A profile: which tasks, how much of each, which seeds, and where a task departs from its default values."""
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
+from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.errors import UserError, first_problem, unknown
-from tasks.registry import TASKS, Task
+from tasks.families import families
+from tasks.protocol import Family
 
 FOLDER = Path(__file__).parent / "profiles"
-TRAIN_IMAGES = 60_000
-TEST_IMAGES = 10_000
 MINUTES_OF_A_YEAR = 525_600
+
+
+def task_names() -> dict[str, Family]:
+    """Every task with its family."""
+    return {name: family for family in families().values() for name in family.tasks}
 
 
 class Profile(BaseModel):
     """One profile file.
 
-    ``tasks`` run unless others are asked for; ``task``: values of single tasks, by task;
-    ``curve_images``: test images seen after every epoch (0: none); ``timeout_minutes`` of one cell.
+    ``tasks`` run unless others are asked for; ``variants``: the first of each table, or all;
+    ``certificates_only``: nothing is timed; ``timeout_minutes``: of the work of one cell.  What else there
+    is are the tables of task families, each with its amounts, values of all its tasks, and tables of values
+    for single tasks.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    __pydantic_extra__: dict[str, dict[str, Any]]
 
     about: str
     tasks: Annotated[list[str], Field(min_length=1)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
-    train_images: Annotated[int, Field(ge=1, le=TRAIN_IMAGES)] = TRAIN_IMAGES
-    test_images: Annotated[int, Field(ge=1, le=TEST_IMAGES)] = TEST_IMAGES
-    curve_images: Annotated[int, Field(ge=0, le=TEST_IMAGES)] = 1000
+    variants: Literal["first", "all"] = "first"
+    certificates_only: bool = False
     timeout_minutes: Annotated[float, Field(gt=0, le=MINUTES_OF_A_YEAR)]
-    task: dict[str, dict[str, Any]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_are_known(cls, values: dict[str, Any]) -> dict[str, Any]:
+        known = {*cls.model_fields, *families()}
+        for key in values:
+            if key not in known:
+                raise ValueError(str(unknown("key", key, known)))
+        return values
 
     @model_validator(mode="after")
     def _fits_together(self) -> Profile:
-        if self.curve_images > self.test_images:
-            raise ValueError(f"curve_images {self.curve_images} exceed test_images {self.test_images}")
-        for name in (*self.tasks, *self.task):
-            if name not in TASKS:
-                raise ValueError(str(unknown("task", name, TASKS)))
-            self.build(name)
+        known = task_names()
+        for name in self.tasks:
+            if name not in known:
+                raise ValueError(str(unknown("task", name, known)))
+        for family, table in self.__pydantic_extra__.items():
+            own = families()[family]
+            for key, value in table.items():
+                if isinstance(value, Mapping) and key not in own.tasks:
+                    raise ValueError(f"{family}: {unknown('task', key, own.tasks)}")
+            self.amounts(family)
+            for name in own.tasks:
+                self.build(name)
         return self
 
-    def build(self, name: str) -> Task:
+    def amounts(self, family: str) -> Any:
+        """The family's amounts with this profile's values.
+
+        Raises:
+            ValueError: a value is of the wrong type or out of range.
+        """
+        kind = families()[family].amounts
+        fields = {field.name: field.default for field in dataclasses.fields(kind)}
+        values = {key: v for key, v in self._table(family).items() if key in fields}
+        for key, value in values.items():
+            _check_type(f"{family}.{key}", value, fields[key])
+        try:
+            return kind(**values)
+        except ValueError as error:
+            raise ValueError(f"{family}: {error}") from None
+
+    def values(self, name: str) -> dict[str, Any]:
+        """The keyword arguments of a task's factory that this profile sets."""
+        family = task_names()[name]
+        table = self._table(family.name)
+        amounts = {field.name for field in dataclasses.fields(family.amounts)}
+        shared = {k: v for k, v in table.items() if k not in amounts and not isinstance(v, Mapping)}
+        return {**shared, **table.get(name, {})}
+
+    def build(self, name: str) -> Any:
         """The task of that name with this profile's values.
 
         Raises:
             ValueError: a value is unknown, of the wrong type or out of range.
         """
-        values = self.task.get(name, {})
-        known = {key: parameter.default for key, parameter in signature(TASKS[name]).parameters.items()}
+        family = task_names()[name]
+        where, factory = f"{family.name}.{name}", family.tasks[name]
+        known = {key: parameter.default for key, parameter in signature(factory).parameters.items()}
+        values = self.values(name)
         for key, value in values.items():
             if key not in known:
-                raise ValueError(f"task.{name}: {unknown('value', key, known)}")
-            if type(known[key]) is tuple:
-                if type(value) is not list or any(type(item) is not int for item in value):
-                    raise ValueError(f"task.{name}.{key} must be a list of int, got {value!r}")
-            elif type(value) is not type(known[key]):
-                raise ValueError(f"task.{name}.{key} must be {type(known[key]).__name__}, got {value!r}")
+                names = [*known]
+                if key not in self._table(family.name).get(name, {}):  # it stands in the family's own table
+                    names += [field.name for field in dataclasses.fields(family.amounts)]
+                raise ValueError(f"{where}: {unknown('value', key, names)}")
+            _check_type(f"{where}.{key}", value, known[key])
         try:
-            return TASKS[name](**values)
+            return factory(**values)
         except ValueError as error:
-            raise ValueError(f"task.{name}: {error}") from None
+            raise ValueError(f"{where}: {error}") from None
+
+    def _table(self, family: str) -> dict[str, Any]:
+        return self.__pydantic_extra__.get(family, {})
+
+
+def _check_type(where: str, value: object, default: object) -> None:
+    if type(default) is tuple:
+        if type(value) is not list or any(type(item) is not int for item in value):
+            raise ValueError(f"{where} must be a list of int, got {value!r}")
+    elif type(value) is not type(default):
+        raise ValueError(f"{where} must be {type(default).__name__}, got {value!r}")
 
 
 def load(name: str) -> tuple[str, Profile]:

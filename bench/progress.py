@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from statistics import median
-from time import monotonic
 from types import TracebackType
 from typing import Any
 
@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.status import Status
 
 from bench.records import Cell, Record
+from bench.report.figures import FIGURES
 
 COLOURS = {"ok": "green", "skipped": "yellow"}
 
@@ -20,7 +21,7 @@ COLOURS = {"ok": "green", "skipped": "yellow"}
 class Progress:
     """Lines for epochs and finished cells, with the time left for the whole run."""
 
-    def __init__(self, console: Console, cells: list[Cell], done: list[Record]) -> None:
+    def __init__(self, console: Console, cells: Sequence[Cell], done: Sequence[Record]) -> None:
         self.console = console
         self.total = len(cells)
         self.waiting = {cell.cell: cell for cell in cells}
@@ -32,6 +33,9 @@ class Progress:
     def __enter__(self) -> Progress:
         if self.live:
             self.live.start()
+        certificates = sum(cell.stage == "certify" for cell in self.waiting.values())
+        if certificates:
+            self._say(f"Certificates: is it the same work? {certificates} to find or make.")
         return self
 
     def __exit__(
@@ -40,60 +44,67 @@ class Progress:
         if self.live:
             self.live.stop()
 
+    def _say(self, line: str) -> None:
+        self.console.print(line, highlight=False, soft_wrap=True)
+
     def _count(self, record: Record) -> None:
         self.waiting.pop(record.cell.cell)
-        if record.status == "ok":
+        if record.status == "ok" and record.seconds:
             self.durations[_kind(record.cell)].append(record.seconds)
 
-    def _head(self, cell: Cell) -> str:
-        number = self.total - len(self.waiting) + 1
-        what = "certificate of " if cell.kind == "certify" else ""
-        return f"[{number}/{self.total}] {what}{cell.task} {cell.adapter} {cell.variant} seed {cell.seed}"
+    def heat(self, cells: Sequence[Cell]) -> None:
+        """A heat begins."""
+        names = ", ".join(_name(cell) for cell in cells)
+        several = "take turns" if len(cells) > 1 else "runs"
+        self._say(escape(f"{cells[0].task}: {names} {several}{self._left()}"))
 
-    def start(self, cell: Cell) -> None:
-        """A cell begins."""
-        self.started = monotonic()
+    def turn(self, cell: Cell, turn: Mapping[str, Any]) -> None:
+        """A worker has taken a turn; one that ends an epoch has a ``point``."""
         if self.live:
-            self.live.update(escape(f"{self._head(cell)}{self._left()}"))
+            words = f"{cell.task} {_name(cell)}: {turn['phase']}, round {turn['round']}{self._left()}"
+            self.live.update(escape(words))
+        if (point := turn["point"]) and cell.stage == "run":
+            line = f"{cell.task} {_name(cell)}  epoch {point['epoch']}/{point['epochs']}  "
+            line += f"loss {point['loss']:.4f}  train {point['train_accuracy']:.1%}  "
+            if point.get("test_accuracy") is not None:
+                line += f"test {point['test_accuracy']:.1%}  "
+            self._say(escape(f"{line}{point['seconds']:.2f} s"))
 
-    def epoch(self, cell: Cell, point: dict[str, Any]) -> None:
-        """An epoch of the cell has ended; ``point`` is a CurvePoint's fields and ``epochs``."""
-        line = (
-            f"{self._head(cell)}  epoch {point['epoch']}/{point['epochs']}  loss {point['loss']:.4f}  "
-            f"train {point['train_accuracy']:.1%}  "
-        )
-        if point["test_accuracy"] is not None:
-            line += f"test {point['test_accuracy']:.1%}  "
-        ahead = (point["epochs"] - point["epoch"]) * (monotonic() - self.started) / point["epoch"]
-        line += f"{point['seconds']:.2f} s{self._left(cell, ahead)}"
-        self.console.print(escape(line), highlight=False, soft_wrap=True)
-
-    def finish(self, record: Record) -> None:
-        """A cell has ended."""
+    def finish(self, record: Record, *, kept: bool = False) -> None:
+        """A cell has ended; ``kept``: its certificate was made earlier."""
+        cell = record.cell
+        number = self.total - len(self.waiting) + 1
         colour = COLOURS.get(record.status, "red")
-        detail = record.reason or (record.parity if record.cell.kind == "certify" else "")
-        if record.status == "ok" and record.cell.kind == "classify":
-            detail = f"test {record.figures['test_accuracy']:.2%}"
-        elif record.status == "ok" and record.cell.kind == "nef":
-            detail = f"rmse {record.figures['rmse']:.4f}"
-        line = f"{escape(self._head(record.cell))}  [{colour}]{record.status}[/]  {escape(detail or '')}"
+        what = "certificate of " if cell.stage == "certify" else ""
+        detail = record.reason or (record.parity if cell.stage == "certify" else "") or ""
+        if cell.stage != "certify" and record.status == "ok" and record.figures:
+            name, value = next(iter(record.figures.items()))
+            detail = f"{FIGURES[name].heading} {FIGURES[name].spell(value)}"
+        head = escape(f"[{number}/{self.total}] {what}{cell.task} {_name(cell)}")
+        took = f"made {record.made}" if kept else f"{record.seconds:.1f} s"
         self._count(record)
-        self.console.print(f"{line}  {record.seconds:.1f} s", highlight=False, soft_wrap=True)
+        self._say(f"{head}  [{colour}]{record.status}[/]  {escape(detail)}  {took}")
 
-    def _left(self, current: Cell | None = None, ahead: float = 0) -> str:
-        """Time left, from finished cells of the same kind and task; nothing is said while one is unknown."""
+    def _left(self) -> str:
+        """Time left, from finished cells of the same kind; nothing is said while one is unknown."""
+        ahead = 0.0
         for cell in self.waiting.values():
-            if cell.skip or (current is not None and cell.cell == current.cell):
-                continue
-            known = self.durations.get(_kind(cell))
-            if not known:
-                return f"  {_words(ahead)} left in this cell" if current else ""
-            ahead += median(known)
+            if not cell.skip:
+                known = self.durations.get(_kind(cell))
+                if not known:
+                    return ""
+                ahead += median(known)
         return f"  about {_words(ahead)} left"
 
 
+def _name(cell: Cell) -> str:
+    seed = f" seed {cell.seed}" if cell.stage != "certify" and cell.seed else ""
+    control = " (control)" if cell.stage == "control" else ""
+    return f"{cell.adapter} {cell.variant}{seed}{control}"
+
+
 def _kind(cell: Cell) -> tuple[str, str]:
-    return cell.kind, cell.task
+    return cell.stage, cell.task
 
 
 def _words(seconds: float) -> str:

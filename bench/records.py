@@ -1,35 +1,28 @@
-"""What a run leaves on disk: one JSON record per cell, a manifest, and the tables made from them.
+"""What a run leaves on disk: the models of manifest and records, and the tables made from them.
 
-results/runs/<run>/manifest.json   the plan, the profile's values, machine, order (written once, at the start)
-results/runs/<run>/cells/*.json    one record per finished cell, written atomically by the parent alone
-results/runs/<run>/*.csv           results, metrics, curves: a pure function of the records
+<run>/manifest.json      the plan, the profile's values, machine, order (written once, at the start)
+<run>/records/*.json     one file per certificate and per heat, written atomically by the parent alone
+<run>/*.csv              results, heats, turns, metrics, curves, parity: a pure function of the records
+
+A published run has all its records in one file, records.json.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+
+from bench.report.figures import FIGURES
+
+VERSION = 2  # of manifest and records; raised when an older reader would misread them
 
 Status = Literal["ok", "skipped", "wrong", "diverged", "error", "crashed", "timeout", "out_of_memory"]
 Parity = Literal["exact", "within", "reduced precision", "wrong"]
-
-COLUMNS = (
-    "run cell profile adapter variant task network division learning device precision seed status "
-    "reason parity test_accuracy best_test_accuracy train_accuracy rmse build_seconds "
-    "first_run_seconds cold_epoch_seconds epoch_seconds train_seconds eval_seconds images_per_second "
-    "sim_speed host_peak_bytes device_allocated_bytes device_used_bytes energy_joules spike_rate "
-    "synops_per_image train_images test_images steps batch epochs "
-).split()
-CURVE_COLUMNS = "cell epoch loss train_accuracy test_accuracy seconds train_seconds".split()
-METRIC_COLUMNS = "cell metric key value".split()
-PARITY_COLUMNS = "cell adapter variant task device precision status parity metric probe value reason".split()
 
 
 class _Model(BaseModel):
@@ -38,27 +31,31 @@ class _Model(BaseModel):
 
 
 class Cell(_Model):
-    """One process to run.  ``cell`` is its readable, unique key; equal keys mean equal work."""
+    """One process to run.  ``cell`` is its readable, unique key; equal keys mean equal work.
+
+    ``stage``: ``certify``; ``run``; or ``control``, the heat's baseline once more.  ``work`` is what cells
+    share that are compared, by column; what does not apply is absent.
+    """
 
     cell: str
-    kind: Literal["certify", "classify", "nef"]
+    stage: Literal["certify", "run", "control"]
+    family: str
     adapter: str
+    table: str = Field(description="of adapter.toml, in which the variant stands; empty where none does")
     variant: str
     division: Literal["closed", "open"] = "closed"
     learning: str
+    compared: bool = Field(description="whether its times are compared with those of its heat")
     task: str
-    network: str
+    task_values: dict[str, Any] = Field(description="keyword arguments of the task's factory")
+    amounts: dict[str, Any] = Field(description="the family's profile values")
+    work: dict[str, Any]
     device: str
     precision: str
     seed: int
-    train_images: int
-    test_images: int
-    curve_images: int
-    steps: int
-    batch: int = Field(description="images, or networks, computed at once")
-    epochs: int
-    task_values: dict[str, Any] = Field(description="keyword arguments of the task's factory")
-    certificate: str | None = Field(description="the certify cell that a timed cell needs")
+    heat: str = Field(default="", description="cells of one heat take turns; a certificate has none")
+    baseline: bool = Field(default=False, description="what the others of its heat are compared with")
+    certificate: str | None = Field(default=None, description="key of the certificate that it needs")
     timeout_seconds: float
     skip: str = Field(default="", description="reason known at planning time, else empty")
 
@@ -67,65 +64,76 @@ class CurvePoint(_Model):
     """One epoch; ``seconds`` of this epoch, ``train_seconds`` of all training so far."""
 
     epoch: int
-    loss: float
-    train_accuracy: float
-    test_accuracy: float | None
+    loss: float | None = None
+    train_accuracy: float | None = None
+    test_accuracy: float | None = None
     seconds: float
     train_seconds: float
 
 
 class Metric(_Model):
-    """A long-form figure: ``spike_rate`` of ``layer 2``, ..."""
+    """A long-form figure: ``rmse`` of {"stimulus": "ramp", "n": 50}; ``bound`` is what it had to keep."""
 
     metric: str
-    key: str
+    of: dict[str, str | int] = {}
     value: float
+    bound: float | None = None
 
 
-class Recording(_Model):
-    """What one simulated network decoded under one stimulus, and its ideal; a point every ``seconds``."""
+class Turn(_Model):
+    """One turn: tasks.protocol.Turn with its ``round`` in the heat.
 
-    stimulus: str
-    seconds: float
-    decoded: list[float]
-    ideal: list[float]
+    ``foreign``: the share of the CPU that others used meanwhile, 0 to 1; None where it is unknown.
+    """
 
-
-class Raster(_Model):
-    """Spike times of some neurons of an ensemble, a list for each neuron; in seconds since the run began."""
-
-    stimulus: str
-    ensemble: str
-    start: float
-    stop: float
-    spikes: list[list[float]]
+    round: int
+    phase: str
+    epoch: int = 0
+    seconds: float | None = None
+    compared: bool = False
+    foreign: float | None = None
 
 
 class Record(_Model):
     """The outcome of one cell.
 
-    ``figures``: the columns of results.csv that were measured, no others.  ``recordings`` and ``raster``
-    are of a NEF cell's first network.
+    ``figures``: those of bench/report/figures.py that were measured, no others.  ``network``: what ran,
+    where that is not the task's.  ``made`` and ``machine``: when and where the certificate was made.
+    ``shows``: what the family's page draws besides.
     """
 
+    version: int = VERSION
     cell: Cell
     status: Status
     reason: str = ""
     parity: Parity | None = None
+    made: str = ""
+    machine: str = ""
+    network: str = ""
     figures: dict[str, float] = {}
     metrics: list[Metric] = []
+    turns: list[Turn] = []
     curve: list[CurvePoint] = []
-    recordings: list[Recording] = []
-    raster: Raster | None = None
+    shows: dict[str, Any] = {}
     settings: dict[str, Any] = {}
     versions: dict[str, str] = {}
     started: str
     seconds: float
 
+    @field_validator("figures")
+    @classmethod
+    def _figures_are_known(cls, figures: dict[str, float]) -> dict[str, float]:
+        for name, value in figures.items():
+            if name not in FIGURES:
+                raise ValueError(f"there is no figure {name!r} in bench/report/figures.py")
+            FIGURES[name].check(value)
+        return figures
+
 
 class Manifest(_Model):
     """What a run is: enough to go on with it, and to read its figures years later."""
 
+    version: int = VERSION
     run: str
     digest: str = Field(description="hash of all cell keys; equal digests are the same plan")
     profile: str
@@ -136,6 +144,9 @@ class Manifest(_Model):
     order_seed: int
     cells: list[Cell] = Field(description="in running order")
     created: str
+
+
+_RECORDS = TypeAdapter(list[Record])
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -149,16 +160,33 @@ def write_atomically(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def save_record(folder: Path, record: Record) -> None:
-    """Store a finished cell in the run folder."""
-    write_atomically(folder / "cells" / f"{record.cell.cell}.json", record.model_dump_json(indent=1) + "\n")
+def record_path(folder: Path, cell: Cell) -> Path:
+    """Where the record of a cell lies in a run folder: those of a heat share one file."""
+    return folder / "records" / f"{cell.heat or cell.cell}.json"
+
+
+def save_records(folder: Path, records: Sequence[Record]) -> None:
+    """Store the records of one certificate or of one whole heat."""
+    write_atomically(record_path(folder, records[0].cell), dump_records(records))
+
+
+def dump_records(records: Sequence[Record]) -> str:
+    """Records as JSON, one record a line."""
+    lines = ",\n".join(record.model_dump_json() for record in records)
+    return f"[\n{lines}\n]\n"
 
 
 def load_records(folder: Path) -> list[Record]:
-    """All finished cells of a run folder, in the manifest's order."""
+    """All finished cells of a run folder, or of a published run, in the manifest's order."""
     manifest = load_manifest(folder)
-    paths = (folder / "cells" / f"{cell.cell}.json" for cell in manifest.cells)
-    return [Record.model_validate_json(path.read_bytes()) for path in paths if path.exists()]
+    one_file = folder / "records.json"
+    if one_file.exists():
+        paths = [one_file]
+    else:
+        wanted = dict.fromkeys(record_path(folder, cell) for cell in manifest.cells)
+        paths = [path for path in wanted if path.exists()]
+    found = {r.cell.cell: r for path in paths for r in _RECORDS.validate_json(path.read_bytes())}
+    return [found[cell.cell] for cell in manifest.cells if cell.cell in found]
 
 
 def save_manifest(folder: Path, manifest: Manifest) -> None:
@@ -173,56 +201,6 @@ def load_manifest(folder: Path) -> Manifest:
         FileNotFoundError: the folder is no run.
     """
     return Manifest.model_validate_json((folder / "manifest.json").read_bytes())
-
-
-def result_rows(manifest: Manifest, records: Iterable[Record]) -> list[dict[str, Any]]:
-    """One dict per timed cell with the columns of results.csv; what was not measured is None."""
-    rows = []
-    for record in records:
-        cell = record.cell
-        if cell.kind == "certify":
-            continue
-        known = cell.model_dump() | record.figures
-        known |= {"run": manifest.run, "profile": manifest.profile}
-        known |= {"status": record.status, "reason": record.reason, "parity": record.parity}
-        if cell.kind == "nef" or cell.learning == "none":  # nothing is trained on images
-            known |= dict.fromkeys(("train_images", "epochs"))
-        if cell.kind == "nef":
-            known["test_images"] = None
-        rows.append({column: known.get(column) for column in COLUMNS})
-    return rows
-
-
-def parity_rows(records: Iterable[Record]) -> list[dict[str, Any]]:
-    """One dict per comparison of every certificate; a certificate without any has one row with its reason."""
-    rows = []
-    for record in records:
-        if record.cell.kind != "certify":
-            continue
-        known = record.cell.model_dump() | {"status": record.status, "parity": record.parity}
-        row = {column: known.get(column) for column in PARITY_COLUMNS} | {"reason": record.reason}
-        metrics = [{"metric": m.metric, "probe": m.key, "value": m.value} for m in record.metrics]
-        rows += [row | metric for metric in metrics or [{}]]
-    return rows
-
-
-def write_tables(folder: Path) -> None:
-    """Make results.csv, metrics.csv, curves.csv and parity.csv of a run folder from its records."""
-    manifest, records = load_manifest(folder), load_records(folder)
-    _write_csv(folder / "results.csv", COLUMNS, result_rows(manifest, records))
-    metrics = [{"cell": r.cell.cell} | m.model_dump() for r in records for m in r.metrics]
-    _write_csv(folder / "metrics.csv", METRIC_COLUMNS, metrics)
-    _write_csv(folder / "parity.csv", PARITY_COLUMNS, parity_rows(records))
-    curves = [{"cell": r.cell.cell} | p.model_dump() for r in records for p in r.curve]
-    _write_csv(folder / "curves.csv", CURVE_COLUMNS, curves)
-
-
-def _write_csv(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue())
 
 
 def dumps(value: object) -> str:

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from bench.adapters import SHIPPED, discover
+from bench.catalogue import SHIPPED, discover
 from bench.errors import UserError
 
 TEMPLATES = SHIPPED / "_scaffold"
@@ -27,12 +27,12 @@ def write_adapter(name: str, extra: Path | None) -> Path:
     folder = (extra or SHIPPED) / name
     if name in discover(extra) or folder.exists():
         raise UserError(f"there is an adapter or a folder {name!r} already: choose another NAME")
-    constraints = os.path.relpath(SHIPPED / "torch_family" / "constraints.txt", folder)
+    shipped = os.path.relpath(SHIPPED, folder)
     try:
         folder.mkdir()
         for template in sorted(TEMPLATES.glob("*.template")):
             text = template.read_text(encoding="utf-8")
-            text = text.replace("@NAME@", name).replace("@CONSTRAINTS@", constraints)
+            text = text.replace("@NAME@", name).replace("@SHIPPED@", shipped)
             (folder / template.stem).write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}): give another folder") from None

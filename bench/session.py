@@ -2,221 +2,199 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from itertools import chain, count
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from pydantic import ValidationError
 
-from bench.adapters import PROJECT, Adapter
-from bench.errors import UserError, first_problem
-from bench.measure.gpu import GpuMemory
-from bench.process import run_worker
+from bench import certificates
+from bench.catalogue import PROJECT, Adapter
+from bench.errors import first_problem
+from bench.heat import run_heat
+from bench.process import Worker, side_by_side
 from bench.progress import Progress
-from bench.records import Cell, Manifest, Record, load_manifest, load_records, save_manifest, save_record
+from bench.records import Cell, Manifest, Record, load_manifest, load_records, save_records
+from tasks.families import families
+from tasks.protocol import Dataset, Job, Settings
 
-RUNS = PROJECT / "results" / "runs"
 REASON_LENGTH = 300
 _COLOURS = re.compile(r"\x1b\[[\d;]*m")
 _FOLDERS = re.compile(r"(?<![\w.~/])/(?:[^\s/'\":,]+/)+")
 
 
-@contextmanager
-def alone(runs: Path) -> Iterator[None]:
-    """Hold the runs folder: two runs at once would falsify each other's figures.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a run needs beside its plan: interpreters by adapter, data folders by data set, the store.
 
-    Raises:
-        UserError: another run is under way, or the folder cannot be written.
+    ``results`` holds the certificates that are kept; ``anew``: make them all again.
     """
-    try:
-        runs.mkdir(parents=True, exist_ok=True)
-        lock = (runs / ".lock").open("w")
-    except OSError as error:
-        raise UserError(
-            f"{runs} cannot be written ({error.strerror}): make it writable, or use a copy of the project"
-        ) from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"another run is under way in {runs}: wait for it or end it; two at once falsify each other"
-            ) from None
-        yield
 
-
-def find(runs: Path, digest: str) -> Path | None:
-    """The newest run folder of the same plan."""
-    for path in sorted(runs.glob("*/manifest.json"), reverse=True):
-        if path.parent.is_symlink():
-            continue
-        try:
-            if load_manifest(path.parent).digest == digest:
-                return path.parent
-        except ValueError:
-            continue  # of another version of this project
-    return None
-
-
-def is_finished(folder: Path) -> bool:
-    """Whether every cell of the run has its record."""
-    return all((folder / "cells" / f"{cell.cell}.json").exists() for cell in load_manifest(folder).cells)
-
-
-def create(runs: Path, manifest: Manifest) -> Path:
-    """A new run folder, which ``latest`` then points to."""
-    folder = runs / manifest.run
-    folder.mkdir()
-    save_manifest(folder, manifest)
-    point_latest(folder)
-    return folder
-
-
-def point_latest(folder: Path) -> None:
-    """Let ``latest`` beside the run folder lead to it."""
-    link = folder.parent / ".latest"
-    link.unlink(missing_ok=True)
-    link.symlink_to(folder.name)
-    link.replace(folder.parent / "latest")
-
-
-def name_now(profile: str, runs: Path) -> str:
-    """A run's name: time (UTC) and profile, unique among the runs."""
-    name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{profile}"
-    names = chain([name], (f"{name}.{number}" for number in count(2)))
-    return next(name for name in names if not (runs / name).exists())
-
-
-def git_state() -> dict[str, Any]:
-    """Commit and whether tracked files differ from it; empty outside of git."""
-
-    def ask(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=PROJECT, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    try:
-        return {
-            "commit": ask("rev-parse", "HEAD"),
-            "dirty": bool(ask("status", "--porcelain", "--untracked-files=no")),
-        }
-    except (OSError, subprocess.CalledProcessError):
-        return {}
+    adapters: Mapping[str, Adapter]
+    pythons: Mapping[str, Path]
+    data: Mapping[str, Path]
+    results: Path
+    anew: bool = False
 
 
 def go(
-    folder: Path,
-    *,
-    adapters: Mapping[str, Adapter],
-    pythons: Mapping[str, Path],
-    data: Path | None,
-    progress: Callable[[list[Cell], list[Record]], Progress],
+    folder: Path, means: Means, progress: Callable[[Sequence[Cell], Sequence[Record]], Progress]
 ) -> list[Record]:
     """Run every cell of a run folder that has no record yet; all records, in running order."""
     manifest = load_manifest(folder)
     done = {record.cell.cell: record for record in load_records(folder)}
     with progress(manifest.cells, list(done.values())) as show:
+        for record in _certify(folder, manifest, means, done, show):
+            done[record.cell.cell] = record
+        heats: dict[str, list[Cell]] = {}
         for cell in manifest.cells:
-            if cell.cell in done:
-                continue
-            show.start(cell)
-            record = _run_cell(folder, cell, done, manifest, adapters, pythons, data, show)
-            save_record(folder, record)
-            done[cell.cell] = record
-            show.finish(record)
+            if cell.stage != "certify":
+                heats.setdefault(cell.heat, []).append(cell)
+        for cells in heats.values():
+            if any(cell.cell not in done for cell in cells):
+                for record in _heat(folder, manifest, means, cells, done, show):
+                    done[record.cell.cell] = record
     return [done[cell.cell] for cell in manifest.cells]
 
 
-def _run_cell(
+def _certify(
+    folder: Path, manifest: Manifest, means: Means, done: Mapping[str, Record], show: Progress
+) -> list[Record]:
+    """The certificates that are missing: from the store, or made side by side, as they time nothing."""
+    made, workers = [], {}
+    for cell in manifest.cells:
+        if cell.stage != "certify" or cell.cell in done:
+            continue
+        kept = None if means.anew or cell.skip else certificates.find(means.results, cell)
+        if kept is None and not cell.skip:
+            worker = _worker(folder, manifest, means, cell)
+            workers[id(worker)] = cell, worker
+            continue
+        outcome = {"status": "skipped", "reason": cell.skip, "seconds": 0.0}
+        record = kept or _record(cell, outcome, means)
+        save_records(folder, [record])
+        show.finish(record, kept=kept is not None)
+        made.append(record)
+    with ExitStack() as stack:
+        for _, worker in workers.values():
+            stack.callback(worker.end)
+        cores = len(os.sched_getaffinity(0))
+        for worker in side_by_side([worker for _, worker in workers.values()], cores):
+            cell, _ = workers[id(worker)]
+            outcome = (worker.outcome or {}) | {"seconds": worker.worked}
+            where = {"made": _now(), "machine": str(manifest.machine["name"])}
+            record = _record(cell, outcome | where, means)
+            certificates.keep(means.results, record)
+            save_records(folder, [record])
+            show.finish(record)
+            made.append(record)
+    return made
+
+
+def _heat(
     folder: Path,
-    cell: Cell,
-    done: Mapping[str, Record],
     manifest: Manifest,
-    adapters: Mapping[str, Adapter],
-    pythons: Mapping[str, Path],
-    data: Path | None,
+    means: Means,
+    cells: Sequence[Cell],
+    done: Mapping[str, Record],
     show: Progress,
-) -> Record:
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    start = monotonic()
-    outcome: dict[str, Any]
-    certificate = done[cell.certificate] if cell.certificate else None
-    if cell.skip:
-        outcome = {"status": "skipped", "reason": cell.skip}
-    elif certificate is not None and certificate.status != "ok":
-        outcome = {"status": certificate.status, "reason": f"certificate: {certificate.reason}"}
-    else:
-        curve: list[dict[str, Any]] = []
+) -> list[Record]:
+    """The records of one heat, stored at once when all of them are there."""
+    outcomes: dict[str, dict[str, Any]] = {}
+    for cell in cells:
+        certificate = done[cell.certificate] if cell.certificate else None
+        if cell.skip:
+            outcomes[cell.cell] = {"status": "skipped", "reason": cell.skip, "seconds": 0.0}
+        elif certificate is not None and certificate.status != "ok":
+            reason = f"certificate: {certificate.reason}"
+            outcomes[cell.cell] = {"status": certificate.status, "reason": reason, "seconds": 0.0}
+    runnable = [cell for cell in cells if cell.cell not in outcomes]
+    started = _now()
+    if runnable:
+        show.heat(runnable)
+        outcomes |= run_heat(runnable, lambda cell: _worker(folder, manifest, means, cell), show.turn)
+    records = []
+    for cell in cells:
+        outcome = outcomes[cell.cell]
+        certificate = done[cell.certificate] if cell.certificate else None
+        if certificate is not None:
+            outcome = outcome | {
+                "parity": certificate.parity,
+                "made": certificate.made,
+                "machine": certificate.machine,
+            }
+        records.append(_record(cell, outcome, means, started))
+    save_records(folder, records)
+    for record in records:
+        show.finish(record)
+    return records
 
-        def on_epoch(point: dict[str, Any]) -> None:
-            show.epoch(cell, point)
-            curve.append({key: value for key, value in point.items() if key != "epochs"})
 
-        with ExitStack() as stack:
-            gpu = stack.enter_context(GpuMemory()) if cell.device == "cuda" else None
-            outcome = run_worker(
-                pythons[cell.adapter],
-                _job(cell, manifest.settings, adapters[cell.adapter], data),
-                log=folder / "logs" / f"{cell.cell}.log",
-                timeout_seconds=cell.timeout_seconds,
-                on_epoch=on_epoch,
-                on_measured=gpu.stop if gpu else lambda: None,
-            )
-        outcome.setdefault("curve", curve)
-        foreign = outcome.pop("foreign_cpu_share", None)
-        if outcome["status"] == "ok" and cell.kind != "certify":
-            outcome["metrics"].append({"metric": "foreign_cpu_share", "key": "machine", "value": foreign})
-            if gpu is not None:
-                outcome["figures"]["device_used_bytes"] = gpu.peak_bytes
-    if certificate is not None:
-        outcome["parity"] = certificate.parity
-        outcome["metrics"] = [*outcome.get("metrics", []), *_worst(certificate)]
-    outcome["reason"] = _publishable(outcome.get("reason", ""), adapters[cell.adapter])
-    frame: dict[str, Any] = {"cell": cell, "started": started, "seconds": monotonic() - start}
+def _record(cell: Cell, outcome: Mapping[str, Any], means: Means, started: str = "") -> Record:
+    """The record of a cell, or one that says what is wrong with what the adapter handed over."""
+    started = started or _now()
+    reason = _publishable(str(outcome.get("reason", "")), means.adapters[cell.adapter])
     try:
-        return Record(**frame, **outcome)
-    except ValidationError as error:  # of what the adapter handed over
-        return Record(**frame, status="error", reason=f"malformed result: {first_problem(error)}")
+        return Record.model_validate({**outcome, "cell": cell, "started": started, "reason": reason})
+    except ValidationError as error:
+        return Record(
+            cell=cell,
+            status="error",
+            reason=f"malformed result: {first_problem(error)}"[:REASON_LENGTH],
+            started=started,
+            seconds=outcome["seconds"],
+        )
 
 
-def _worst(certificate: Record) -> list[dict[str, Any]]:
-    """The largest value of each of the certificate's comparisons, to stand beside what it vouches for."""
-    worst: dict[str, float] = {}
-    for metric in certificate.metrics:
-        worst[metric.metric] = max(metric.value, worst.get(metric.metric, metric.value))
-    return [{"metric": name, "key": "certificate", "value": value} for name, value in worst.items()]
-
-
-def _job(cell: Cell, settings: Mapping[str, Any], adapter: Adapter, data: Path | None) -> dict[str, Any]:
-    wanted = (
-        "kind",
-        "adapter",
-        "division",
-        "learning",
-        "task",
-        "task_values",
-        "train_images",
-        "test_images",
-        "curve_images",
+def _worker(folder: Path, manifest: Manifest, means: Means, cell: Cell) -> Worker:
+    return Worker(
+        means.pythons[cell.adapter],
+        job(cell, manifest.settings, means),
+        log=folder / "logs" / f"{cell.cell}.log",
+        seconds=cell.timeout_seconds,
     )
-    own = {name: value for name, value in settings.items() if name not in ("environment", "interpreter")}
-    own |= {"device": cell.device, "seed": cell.seed, "variant": cell.variant}
-    if cell.kind == "certify":  # of tiny networks, where threads that wait for one another cost minutes
+
+
+def job(cell: Cell, settings: Mapping[str, Any], means: Means) -> Job:
+    """What the worker of a cell is told."""
+    own = {each.name: settings[each.name] for each in fields(Settings) if each.name in settings}
+    own |= {"device": cell.device, "seed": cell.seed}
+    if cell.stage == "certify":  # of tiny networks, where threads that wait for one another cost minutes
         own["threads"] = 1
-    return {name: getattr(cell, name) for name in wanted} | {
-        "adapters": str(adapter.folder.parent),
-        "environment": settings["environment"],
-        "data": str(data),
-        "settings": own,
-    }
+    dataset = dataset_of(cell)
+    return Job(
+        stage="certify" if cell.stage == "certify" else "run",
+        family=cell.family,
+        task=cell.task,
+        task_values=cell.task_values,
+        amounts=cell.amounts,
+        adapter=cell.adapter,
+        adapters=str(means.adapters[cell.adapter].folder.parent),
+        table=cell.table,
+        variant=cell.variant,
+        learning=cell.learning,
+        division=cell.division,
+        environment=settings["environment"],
+        data=str(means.data[dataset.name]) if dataset else None,
+        settings=Settings(**own),
+    )
+
+
+def dataset_of(cell: Cell) -> Dataset | None:
+    """The data set that the cell needs; certificates bring their own."""
+    if cell.stage == "certify":
+        return None
+    family = families()[cell.family]
+    return family.dataset(family.tasks[cell.task](**cell.task_values))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _publishable(reason: str, adapter: Adapter) -> str:
@@ -228,46 +206,3 @@ def _publishable(reason: str, adapter: Adapter) -> str:
     reason = _FOLDERS.sub("", _COLOURS.sub("", reason))
     printable = "".join(sign if sign.isprintable() else " " for sign in reason)
     return " ".join(printable.split())[:REASON_LENGTH]
-
-
-def copy_to_published(folder: Path, published: Path) -> Path:
-    """Copy a finished run to ``published/<machine>/<run>``, to be kept in the repository.
-
-    Of the report its Markdown with the plots as SVG; neither logs nor the page, which is made again from
-    the records.
-
-    Raises:
-        UserError: the run is not finished, or has been published before.
-    """
-    manifest = load_manifest(folder)
-    if not is_finished(folder):
-        raise UserError(f"run {manifest.run} is not finished: go on with it before you publish it")
-    target = published / str(manifest.machine["name"]) / manifest.run
-    if target.exists():
-        raise UserError(f"run {manifest.run} is published already: remove {target} first")
-    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("logs", "index.html", "*.png", ".*.tmp"))
-    return target
-
-
-def resolve(runs: Path, name: str | None) -> Path:
-    """The run folder of that name or path; the latest without one.
-
-    Raises:
-        UserError: there is none.
-    """
-    folder = runs / "latest" if name is None else runs / name
-    if name is not None and not folder.exists():
-        folder = Path(name)
-    if not (folder / "manifest.json").exists():
-        known = sorted(path.parent.name for path in runs.glob("*/manifest.json"))
-        hint = f"choose from {', '.join(known)}" if known else "start one with `make bench`"
-        raise UserError(f"there is no run {name or 'latest'}: {hint}")
-    return folder.resolve()
-
-
-def summary_statuses(records: Sequence[Record]) -> dict[str, int]:
-    """How many cells ended in each status."""
-    counts: dict[str, int] = {}
-    for record in records:
-        counts[record.status] = counts.get(record.status, 0) + 1
-    return counts

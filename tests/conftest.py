@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import cli, session
-from tasks import images
-from tests.harness import Bench, checksums, write_mnist
+from bench import cli
+from tasks.classify import images
+from tests.harness import Bench, small_dataset, write_mnist
 
 
 @pytest.fixture(scope="session")
@@ -28,32 +28,35 @@ def bench(tmp_path: Path, mnist: Path) -> Iterator[Bench]:
 
 @dataclass(frozen=True)
 class Said:
-    """How a command ended."""
+    """How a command ended; ``runs`` are the run folders that there are then, oldest first."""
 
     code: int
     out: str
     err: str
+    runs: list[Path]
 
 
 Command = Callable[..., Said]
+WITH_RESULTS = ("run", "parity", "report", "compare", "publish")
 
 
 @pytest.fixture
 def command(
     tmp_path: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Command]:
-    """The command in the test's own process, for what ends before a worker starts."""
-    monkeypatch.setattr(session, "RUNS", tmp_path / "runs")
-    for name, checksum in checksums(mnist).items():
-        monkeypatch.setitem(images.CHECKSUMS, name, checksum)
+    """The command in the test's own process, with its results in ``tmp_path``/results."""
+    monkeypatch.setattr(images, "MNIST", small_dataset(mnist))
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
 
-    def call(*words: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["spikebench", *map(str, words)])
+    results = tmp_path / "results"
+
+    def call(name: str, *words: object) -> Said:
+        words = ("--results", results, *words) if name in WITH_RESULTS else words
+        monkeypatch.setattr(sys, "argv", ["spikebench", name, *map(str, words)])
         with pytest.raises(SystemExit) as ended:
             cli.main()
         assert isinstance(ended.value.code, int)
-        return Said(ended.value.code, *capfd.readouterr())
+        return Said(ended.value.code, *capfd.readouterr(), runs=sorted((results / "runs").glob("2*")))
 
     yield call
     for number, handler in handlers.items():

@@ -1,6 +1,6 @@
-"""The command as a person types it, with its runs and its MNIST in a folder of the test.
+"""The command as a person types it, with its results and its MNIST in a folder of the test.
 
-python -m tests.harness RUNS MNIST WORD...      MNIST may be empty: then it is the real one
+python -m tests.harness MNIST WORD...      MNIST may be empty: then it is the real one
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +23,27 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from bench import cli, session
-from bench.adapters import PROJECT
-from tasks import images
+from bench import cli
+from bench.catalogue import PROJECT
+from bench.report.files import write_tables
+from tasks.classify import images
+from tasks.protocol import Dataset
 
 FAKES = PROJECT / "tests" / "fakes"
 PATIENCE_SECONDS = 120  # for what must happen; nothing is measured by it
+CLASSIFY: dict[str, Any] = {
+    "train_images": 24,
+    "test_images": 20,
+    "curve_images": 10,
+    "turns": 2,
+    "fc_lif": {"steps": 8, "batch": 8, "epochs": 2},
+}
 PROFILE: dict[str, Any] = {
     "about": "for tests",
     "tasks": ["fc_lif"],
     "seeds": [1],
-    "train_images": 24,
-    "test_images": 20,
-    "curve_images": 10,
     "timeout_minutes": 2,
-    "task": {"fc_lif": {"steps": 8, "batch": 8, "epochs": 2}},
+    "classify": CLASSIFY,
 }
 
 
@@ -49,37 +56,72 @@ def write_mnist(folder: Path) -> Path:
     """A small set of images with MNIST's file names."""
     rng = np.random.default_rng(5)
     shapes = ((32, 28, 28), (32,), (20, 28, 28), (20,))
-    for name, shape in zip(images.CHECKSUMS, shapes, strict=True):
+    for name, shape in zip(images.MNIST.files, shapes, strict=True):
         largest = 256 if len(shape) == 3 else 10
         (folder / name).write_bytes(idx(rng.integers(0, largest, shape).astype(np.uint8)))
     return folder
 
 
-def checksums(mnist: Path) -> dict[str, str]:
-    """What ``images.CHECKSUMS`` must say for a folder of ``write_mnist`` to pass."""
-    return {
+def small_dataset(mnist: Path) -> Dataset:
+    """What ``images.MNIST`` must be for a folder of ``write_mnist`` to pass."""
+    files = {
         name: hashlib.md5((mnist / name).read_bytes(), usedforsecurity=False).hexdigest()
-        for name in images.CHECKSUMS
+        for name in images.MNIST.files
     }
+    return replace(images.MNIST, files=files)
 
 
 def write_profile(path: Path, values: Mapping[str, Any] = PROFILE, /, **changes: Any) -> Path:
     """A profile file: ``values`` with ``changes``."""
-    values = {**values, **changes}
-    tables = values.pop("task")
-    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
-    for task, own in tables.items():
-        lines += [f"[task.{task}]", *(f"{key} = {json.dumps(value)}" for key, value in own.items())]
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(_toml({**values, **changes}, "")) + "\n")
+    return path
+
+
+def _toml(values: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    """Tables after values, as TOML wants them."""
+    yield from (f"{k} = {json.dumps(v)}" for k, v in values.items() if not isinstance(v, Mapping))
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield f"[{prefix}{key}]"
+            yield from _toml(value, f"{prefix}{key}.")
+
+
+# What a worker does, in a process that starts at once.
+WORKER = """
+import json, os, subprocess, sys, time
+from pathlib import Path
+
+job = json.loads(sys.stdin.readline())
+
+def turn(phase, **values):
+    event = {"event": "turn", "phase": phase, "seconds": 1.0, "epoch": 0, "compared": False}
+    print(json.dumps(event | {"point": None, "free": False} | values), flush=True)
+    if not sys.stdin.readline():
+        sys.exit("the harness is gone")
+
+def result(**values):
+    print(json.dumps({"event": "result", "status": "ok"} | values), flush=True)
+"""
+
+
+def interpreter(path: Path, source: str) -> Path:
+    """A program in the place of an environment's interpreter: ``source`` has job, turn and result."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!{sys.executable} -IS\n{WORKER}\n{source}\n")
+    path.chmod(0o755)
     return path
 
 
 class Bench:
-    """``spikebench`` in processes of its own, on the fake adapters."""
+    """``spikebench`` in processes of its own, on the fake adapters.
 
-    def __init__(self, root: Path, mnist: Path | None) -> None:
-        self.root, self.mnist = root, mnist
-        self.runs = root / "runs"
+    ``report``: whether a run ends with its report, which takes longer than all else, or with its tables.
+    """
+
+    def __init__(self, root: Path, mnist: Path | None, *, report: bool = False) -> None:
+        self.root, self.mnist, self.report = root, mnist, report
+        self.results = root / "results"
+        self.runs = self.results / "runs"
         self.gate = root / "gate"
         self.gate.mkdir()
         self.started: list[subprocess.Popen[str]] = []
@@ -94,11 +136,13 @@ class Bench:
 
     def start(self, *words: str | Path, **options: Any) -> subprocess.Popen[str]:
         """The command, started."""
-        given = ("--adapters", FAKES, "--threads", "1", "--data", self.mnist) if self.mnist else ()
+        given: list[str | Path] = ["--results", self.results]
+        if self.mnist and words[0] == "run":
+            given += ["--adapters", FAKES, "--threads", "1", "--data", self.mnist]
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.harness", self.runs, self.mnist or "", *words, *given],
+            [sys.executable, "-m", "tests.harness", self.mnist or "", *words, *given],
             cwd=PROJECT,
-            env=os.environ | {"FAKES_GATE": str(self.gate)},
+            env=os.environ | {"FAKES_GATE": str(self.gate), "HARNESS_REPORT": "yes" if self.report else ""},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -159,13 +203,30 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-def main(runs: str, mnist: str, *words: str) -> None:
+def _activity(pid: int) -> list[list[str]]:
+    """Of every thread of a process, how often it has been given a core, and its ticks on them."""
+    return [
+        [line for line in (thread / "status").read_text().splitlines() if "ctxt_switches" in line]
+        + (thread / "stat").read_text().rpartition(")")[2].split()[11:13]
+        for thread in sorted(Path(f"/proc/{pid}/task").iterdir())
+    ]
+
+
+def is_idle(pid: int) -> bool:
+    """Whether no thread of a process does anything for a while: none spins, and none looks now and then."""
+    before = _activity(pid)
+    time.sleep(0.3)
+    return _activity(pid) == before
+
+
+def main(mnist: str, *words: str) -> None:
     """The command in this process."""
     # a shell starts background jobs, this suite perhaps, with Ctrl-C ignored, and children inherit that
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    session.RUNS = Path(runs)
     if mnist:
-        images.CHECKSUMS.update(checksums(Path(mnist)))
+        images.MNIST = small_dataset(Path(mnist))
+    if not os.environ["HARNESS_REPORT"]:
+        cli._report = write_tables
     sys.argv[1:] = words
     cli.main()
 

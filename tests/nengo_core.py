@@ -11,26 +11,21 @@ from dataclasses import replace
 import nengo
 import numpy as np
 
-from adapters.nengo.adapter import configure, nef_simulator
+from adapters.nengo.adapter import Together, configure, nef_simulator
 from adapters.nengo.inference import Layer
-from adapters.protocol import Settings
-from bench.probes import probes
-from tasks import nef, reference
-from tasks.classify import csnn
-from tasks.nef import FUNCTIONS, Float, Model, Nef, build_model, ideal, stimulus_array
-from tasks.nef_reference import simulate
-from tasks.spec import Flatten, Linear, Spike
+from tasks.classify import reference
+from tasks.classify.networks import csnn
+from tasks.classify.probes import probes
+from tasks.classify.spec import Flatten, Linear, Spike
+from tasks.nef.examples import TASKS, memory
+from tasks.nef.model import Model, build_model, gain_and_bias, rates, solve_decoders
+from tasks.nef.reference import simulate
+from tasks.nef.scores import ideal
+from tasks.nef.spec import FUNCTIONS, Float, Nef
+from tasks.nef.stimuli import stimulus_array
+from tasks.protocol import Settings
 
-SETTINGS = Settings(
-    device="cpu",
-    precision="float64",
-    tf32=False,
-    cudnn_benchmark=False,
-    deterministic=False,
-    threads=1,
-    seed=0,
-    variant="together",
-)
+SETTINGS = Settings(precision="float64")
 
 
 def simulators() -> dict[str, dict[str, float]]:
@@ -39,10 +34,10 @@ def simulators() -> dict[str, dict[str, float]]:
     ``planted``: spikes that differ where the reference starts one neuron of each ensemble elsewhere.
     """
     found = {}
-    for name, factory in nef.TASKS.items():
+    for name, factory in TASKS.items():
         task = factory(n=50)
         models = [build_model(task, seed) for seed in range(2)]
-        simulator = nef_simulator(task, SETTINGS, models)
+        simulator = nef_simulator(task, SETTINGS, models, kind=Together)
         counts = {"spikes": 0, "different": 0, "planted": 0}
         error = 0.0
         for stimulus in task.stimuli:
@@ -87,7 +82,7 @@ def integrate_and_fire() -> dict[str, int]:
 def ideals() -> dict[str, float]:
     """By task: largest difference between ``ideal`` and Nengo's ``Direct`` mode, over all stimuli."""
     worst = {}
-    for name, factory in nef.TASKS.items():
+    for name, factory in TASKS.items():
         task = factory()
         worst[name] = max(
             float(np.abs(_direct(task, inputs) - ideal(task, inputs)).max())
@@ -118,16 +113,16 @@ def _direct(task: Nef, inputs: Float) -> Float:
 
 def parts() -> dict[str, float]:
     """Largest relative difference between our gains, rates and decoders and those of Nengo's classes."""
-    task = nef.memory()
+    task = memory()
     rng = np.random.default_rng(0)
     largest, intercepts = rng.uniform(200, 400, 40), rng.uniform(-1, 1, 40)
-    gain, bias = nef.gain_and_bias(task, largest, intercepts)
+    gain, bias = gain_and_bias(task, largest, intercepts)
     core = nengo.LIF(tau_rc=task.tau_rc, tau_ref=task.tau_ref)
     core_gain, core_bias = core.gain_bias(largest, intercepts)
     x = rng.uniform(-1, 1, (300, 1))
-    activities = nef.rates(task, gain * x + bias)
+    activities = rates(task, gain * x + bias)
     core_activities = core.rates(np.broadcast_to(x, (300, 40)), gain, bias)
-    decoders = nef.solve_decoders(activities, x, 0.1)
+    decoders = solve_decoders(activities, x, 0.1)
     core_decoders, _ = nengo.solvers.LstsqL2(reg=0.1)(activities, x, rng=np.random.RandomState(0))
     pairs = {
         "gain": (gain, core_gain),

@@ -5,8 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tasks.classify import TASKS, code_table, csnn, decode, epoch_order, fc_lif, initial_weights
-from tasks.spec import BatchNorm, Conv, Linear, MaxPool, output_shape
+from tasks.classify import FAMILY
+from tasks.classify.codes import code_table, decode
+from tasks.classify.networks import TASKS, csnn, fc_lif
+from tasks.classify.run import epochs_of
+from tasks.classify.spec import BatchNorm, Conv, Linear, MaxPool, output_shape
+from tasks.classify.weights import epoch_order, initial_weights, trained_weights
 
 
 def test_decode_takes_the_nearest_code_and_the_lowest_class_of_a_tie() -> None:
@@ -97,3 +101,39 @@ def test_counts_below_one_are_refused(name: str, field: str) -> None:
 
 def test_an_odd_row_is_lost_in_pooling() -> None:
     assert output_shape(MaxPool(), (3, 7, 6)) == (3, 3, 3)
+
+
+@pytest.mark.parametrize("field", ["channels", "hidden"])
+@pytest.mark.parametrize("name", ["csnn", "csnn_stepbn"])
+def test_layers_of_nothing_are_refused(name: str, field: str) -> None:
+    with pytest.raises(ValueError, match=f"{field} must be at least 1, got 0"):
+        TASKS[name](**{field: 0})
+
+
+def test_trained_weights_are_those_of_their_task_and_others_have_none() -> None:
+    task = fc_lif(steps=5)  # of any number of steps
+    kept, drawn = trained_weights(task), initial_weights(task, seed=0)
+    assert {name: value.shape for name, value in kept.items()} == {n: v.shape for n, v in drawn.items()}
+    assert all(value.dtype == np.float64 and np.isfinite(value).all() for value in kept.values())
+    assert not (kept["1.weight"] == drawn["1.weight"]).all()
+    with pytest.raises(LookupError, match="no trained weights are kept for csnn"):
+        trained_weights(csnn())
+
+
+def test_images_are_seen_as_often_as_the_way_of_learning_asks() -> None:
+    task = fc_lif(epochs=7)
+    ways = ("bptt", "backpropagation", "least-squares", "none")
+    assert [epochs_of(task, learning) for learning in ways] == [7, 7, 1, 0]
+
+
+def test_work_is_what_rows_must_share_to_be_compared() -> None:
+    task = fc_lif(steps=8, batch=20, epochs=3)
+    amounts = FAMILY.amounts(train_images=50, test_images=40, curve_images=10)
+    shared = {"test_images": 40, "steps": 8, "batch": 20}
+    learned = {"train_images": 50, "curve_images": 10, "epochs": 3}
+    assert FAMILY.work(task, amounts, "bptt") == shared | learned
+    assert FAMILY.work(task, amounts, "none") == shared
+    few = FAMILY.amounts(train_images=19, test_images=40, curve_images=10)
+    assert FAMILY.work(task, few, "none") == shared
+    with pytest.raises(ValueError, match="raise train_images to at least 20, or lower batch of fc_lif"):
+        FAMILY.work(task, few, "bptt")

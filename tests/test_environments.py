@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.adapters import PROJECT, Adapter
+from bench.catalogue import PROJECT, Adapter
 from bench.environments import find_uv, interpreter_at_hand, prepare, unavailable, unavailable_at_hand
 from bench.errors import UserError
 
@@ -25,7 +25,7 @@ esac
 
 def tiny(folder: Path, **values: Any) -> Adapter:
     """An adapter called tiny."""
-    known = {"about": "", "devices": ["cpu", "cuda"], "classify": {"plain": ""}}
+    known = {"about": "", "devices": ["cpu", "cuda"], "tables": {"classify": {"plain": ""}}}
     return Adapter(name="tiny", folder=folder, **(known | values))
 
 

@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from bench.measure import load
-from bench.measure.load import ForeignLoad, busy_seconds, group_seconds
+from bench.measure.load import Reading, busy_seconds, foreign_share, group_seconds
 
 WORK = "import time\nwhile time.process_time() < 0.2: pass\n"
 PARENT = f"""
@@ -30,7 +31,7 @@ def test_a_group_has_the_time_of_its_members_and_their_children() -> None:
     with process:
         assert process.stdin and process.stdout
         process.stdout.readline()
-        assert 0.38 <= group_seconds(process.pid) < busy_seconds(os.sched_getaffinity(0))
+        assert 0.38 <= group_seconds(process.pid) < (busy_seconds(os.sched_getaffinity(0)) or 0)
         process.stdin.close()
     assert group_seconds(process.pid) == 0
 
@@ -38,29 +39,43 @@ def test_a_group_has_the_time_of_its_members_and_their_children() -> None:
 def test_busy_time_is_that_of_the_named_cores() -> None:
     cores = sorted(os.sched_getaffinity(0))
     assert busy_seconds(set()) == 0
-    sums = [busy_seconds(set(cores[:count])) for count in range(len(cores) + 1)]
+    sums = [busy_seconds(set(cores[:count])) or 0 for count in range(len(cores) + 1)]
     assert all(below < above for below, above in pairwise(sums))
 
 
+def test_cores_that_the_kernel_does_not_list_have_no_known_load() -> None:
+    assert busy_seconds({10**6}) is None
+    quiet = Reading(0.0, None, 0.0)
+    assert foreign_share(quiet, Reading(1.0, None, 0.5)) is None
+
+
 @pytest.mark.parametrize(
-    ("busy", "own", "group", "share"),
+    ("busy", "own", "share"),
     [
-        (4.0, 0.0, 4.0, 0.0),  # all of it was the worker's
-        (4.0, 1.0, 2.0, 0.05),  # 1 s of 20
-        (20.0, 0.0, 0.0, 1.0),
-        (3.9, 0.0, 4.0, 0.0),  # clocks differ a little
-        (20.3, 0.0, 0.0, 1.0),
+        (4.0, 4.0, 0.0),  # all of it was the worker's
+        (4.0, 3.0, 0.05),  # 1 s of 20
+        (20.0, 0.0, 1.0),
+        (3.9, 4.0, 0.0),  # clocks differ a little
+        (20.3, 0.0, 1.0),
     ],
 )
 def test_the_share_leaves_out_what_is_ours(
-    monkeypatch: pytest.MonkeyPatch, busy: float, own: float, group: float, share: float
+    monkeypatch: pytest.MonkeyPatch, busy: float, own: float, share: float
 ) -> None:
-    now = {"wall": 100.0, "busy": 50.0, "own": 7.0}
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3})
-    monkeypatch.setattr(load, "monotonic", lambda: now["wall"])
-    monkeypatch.setattr(load, "process_time", lambda: now["own"])
-    monkeypatch.setattr(load, "busy_seconds", lambda cores: now["busy"])
-    monkeypatch.setattr(load, "group_seconds", lambda pid: {42: group}[pid])
-    foreign = ForeignLoad()
-    now = {"wall": 110.0, "busy": 50.0 + busy, "own": 7.0 + own}
-    assert foreign.share(42) == pytest.approx(share)
+    start, stop = Reading(100.0, 50.0, 7.0), Reading(110.0, 50.0 + busy, 7.0 + own)
+    assert foreign_share(start, stop) == pytest.approx(share)
+
+
+def test_a_busy_neighbour_shows_and_the_own_group_does_not() -> None:
+    def spin(seconds: float) -> subprocess.Popen[bytes]:
+        code = f"import time\nend = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass"
+        return subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+
+    with spin(1.0) as mine:
+        start = load.read(mine.pid)
+        with spin(0.6):
+            pass
+        beside = foreign_share(start, load.read(mine.pid))
+    assert beside is not None and beside * len(os.sched_getaffinity(0)) > 0.3
+    assert Path("/proc/stat").exists()

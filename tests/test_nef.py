@@ -6,33 +6,21 @@ from math import exp, log
 import numpy as np
 import pytest
 
-from tasks import nef
-from tasks.nef import (
-    TASKS,
-    Constant,
-    Nef,
-    Noise,
-    Ramp,
-    Signal,
-    Sine,
-    Square,
-    Stimulus,
-    build_model,
-    gain_and_bias,
-    ideal,
-    rates,
-    solve_decoders,
-    stimulus_array,
-)
+from tasks.nef import scores
+from tasks.nef.examples import TASKS, calculate, memory, multiply
+from tasks.nef.model import build_model, gain_and_bias, rates, solve_decoders, stack
+from tasks.nef.scores import ideal
+from tasks.nef.spec import Constant, Float, Nef, Noise, Pulse, Ramp, Signal, Sine, Square, Stimulus
+from tasks.nef.stimuli import stimulus_array
 
-TASK = nef.calculate()
+TASK = calculate()
 
 
-def signal(wanted: Signal) -> nef.Float:
+def signal(wanted: Signal) -> Float:
     return stimulus_array(TASK, Stimulus(name="any", signals=(wanted,)))[:, 0]
 
 
-def stimulus(task: Nef, name: str) -> nef.Float:
+def stimulus(task: Nef, name: str) -> Float:
     return stimulus_array(task, next(found for found in task.stimuli if found.name == name))
 
 
@@ -46,7 +34,7 @@ def test_counts_are_at_least_one(name: str, field: str) -> None:
 @pytest.mark.parametrize(("sweep", "words"), [((50, 0), "at least 1"), ((50, 50), "twice")])
 def test_a_sweep_names_sizes_once(sweep: tuple[int, ...], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        nef.memory(sweep=sweep)
+        memory(sweep=sweep)
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -64,9 +52,9 @@ def test_every_task_is_whole(name: str) -> None:
 
 
 def test_a_network_in_words() -> None:
-    assert nef.memory(n=9).network == "a 9, b 9: stim -> a, a -> b x 0.1, b -> b"
-    assert "c 36 (2-D)" in nef.multiply(n=9).network
-    assert "b -> c[1], c -> d product" in nef.multiply(n=9).network
+    assert memory(n=9).network == "a 9, b 9: stim -> a, a -> b x 0.1, b -> b"
+    assert "c 36 (2-D)" in multiply(n=9).network
+    assert "b -> c[1], c -> d product" in multiply(n=9).network
 
 
 def test_signals_on_their_grid() -> None:
@@ -79,7 +67,7 @@ def test_signals_on_their_grid() -> None:
     square = signal(Square(hertz=1, amplitude=0.5))
     assert np.flatnonzero(np.diff(square)).tolist() == [499, 999, 1499]
     assert (square[0], square[500]) == (0.5, -0.5)
-    pulse = signal(nef.Pulse(start=0.2, stop=0.7, amplitude=0.5))
+    pulse = signal(Pulse(start=0.2, stop=0.7, amplitude=0.5))
     assert np.flatnonzero(pulse).tolist() == list(range(200, 700))
 
 
@@ -112,7 +100,7 @@ def test_decoders_by_hand() -> None:
 
 
 def test_a_model_is_a_function_of_its_seed() -> None:
-    task = nef.multiply(n=6)
+    task = multiply(n=6)
     one, same, other = build_model(task, 4), build_model(task, 4), build_model(task, 5)
     for name, population in one.populations.items():
         assert np.array_equal(population.gain, same.populations[name].gain)
@@ -132,7 +120,7 @@ def test_a_model_is_a_function_of_its_seed() -> None:
 
 
 def test_decoders_decode_within_the_ensembles_radius() -> None:
-    task = nef.multiply(n=100)
+    task = multiply(n=100)
     model = build_model(task, 0)
     c = model.populations["c"]
     points = np.array([[0.5, 0.5], [-1, 0.8], [1, -0.9]])
@@ -141,9 +129,9 @@ def test_decoders_decode_within_the_ensembles_radius() -> None:
 
 
 def test_stacked_models_have_a_leading_axis() -> None:
-    task = nef.memory(n=6)
+    task = memory(n=6)
     models = [build_model(task, seed) for seed in (3, 1)]
-    stacked = nef.stack(models)
+    stacked = stack(models)
     assert stacked.decoders["b", "identity"].shape == (2, 6, 1)
     assert np.array_equal(stacked.populations["a"].encoders[1], models[1].populations["a"].encoders)
 
@@ -154,7 +142,7 @@ def test_the_ideal_by_hand_and_its_delays() -> None:
     assert found[:3].tolist() == [0, 0, 0]  # one step per filter: input, a -> b, probe
     assert found[3] == pytest.approx((0.5 * fast) ** 2 * slow * slow)
     assert found[4] > found[3]
-    found = ideal(nef.multiply(), np.array([[0.5, 0.8]] * 6))[:, 0]
+    found = ideal(multiply(), np.array([[0.5, 0.8]] * 6))[:, 0]
     assert found[:4].tolist() == [0, 0, 0, 0]
     assert found[4] == pytest.approx(0.5 * fast * fast * 0.8 * fast * fast * fast * slow)
 
@@ -167,7 +155,7 @@ def test_the_ideal_settles_at_the_answer(name: str, value: float) -> None:
 
 
 def test_the_ideal_memory_integrates_and_holds() -> None:
-    task = nef.memory()
+    task = memory()
     held = ideal(task, stimulus(task, "pulse"))[1000:, 0]
     # 500 steps of dt, by a filter whose gain per step is (1 - a) / 0.1 s
     total = 500 * 0.1 * -np.expm1(-0.01)
@@ -180,10 +168,10 @@ def test_metrics_by_hand() -> None:
     expected = np.linspace(0, 1, 400)[:, None]
     decoded = np.stack([expected + 0.5, expected - 0.25])
     decoded[:, :200] = 99  # the first 0.2 s do not count
-    assert nef.rmse(task, decoded, expected).tolist() == pytest.approx([0.5, 0.25])
-    assert nef.bias(task, decoded, expected).tolist() == pytest.approx([0.5, -0.25])
+    assert scores.rmse(task, decoded, expected).tolist() == pytest.approx([0.5, 0.25])
+    assert scores.bias(task, decoded, expected).tolist() == pytest.approx([0.5, -0.25])
     mean = expected[200:].mean()
-    assert nef.mean_output(task, decoded).tolist() == pytest.approx([mean + 0.5, mean - 0.25])
+    assert scores.mean_output(task, decoded).tolist() == pytest.approx([mean + 0.5, mean - 0.25])
     decoded[0, 300:400, 0] = np.arange(100) * 0.002
     decoded[1, 300:400, 0] = 7
-    assert nef.drift(task, decoded, (0.3, 0.4)).tolist() == pytest.approx([2, 0])
+    assert scores.drift(task, decoded, (0.3, 0.4)).tolist() == pytest.approx([2, 0])

@@ -6,11 +6,15 @@ from math import floor, log
 import numpy as np
 import pytest
 
-from tasks import nef
-from tasks.nef import Nef, build_model, ideal, mean_output, rmse, stimulus_array
-from tasks.nef_reference import Lif, simulate
+from tasks.nef import examples
+from tasks.nef.examples import TASKS
+from tasks.nef.model import build_model
+from tasks.nef.reference import Lif, simulate
+from tasks.nef.scores import ideal, mean_output, rmse
+from tasks.nef.spec import Float, Nef
+from tasks.nef.stimuli import stimulus_array
 
-TASK = nef.calculate()
+TASK = examples.calculate()
 
 
 def spike_steps(current: float, voltage: float, steps: int) -> list[int]:
@@ -39,9 +43,9 @@ def test_no_current_above_one_no_spike() -> None:
         assert neuron.voltage[0] >= 0
 
 
-@pytest.mark.parametrize("name", nef.TASKS)
+@pytest.mark.parametrize("name", TASKS)
 def test_models_know_nothing_of_one_another_or_of_the_future(name: str) -> None:
-    task = nef.TASKS[name](n=20)
+    task = TASKS[name](n=20)
     models = [build_model(task, seed) for seed in range(3)]
     inputs = stimulus_array(task, task.stimuli[0])[:400]
     together, alone = simulate(task, models, inputs), simulate(task, models[2:], inputs[:200])
@@ -51,7 +55,7 @@ def test_models_know_nothing_of_one_another_or_of_the_future(name: str) -> None:
 
 
 def test_initial_voltages_matter() -> None:
-    task = nef.memory(n=20)
+    task = examples.memory(n=20)
     model = build_model(task, 0)
     silent = {k: replace(p, voltage=np.zeros_like(p.voltage)) for k, p in model.populations.items()}
     inputs = stimulus_array(task, task.stimuli[0])[:200]
@@ -60,7 +64,7 @@ def test_initial_voltages_matter() -> None:
     assert not np.array_equal(as_built.spikes["a"], other.spikes["a"])
 
 
-def run(task: Nef, stimulus: str) -> tuple[nef.Float, nef.Float]:
+def run(task: Nef, stimulus: str) -> tuple[Float, Float]:
     models = [build_model(task, seed) for seed in range(task.seeds)]
     inputs = stimulus_array(task, next(s for s in task.stimuli if s.name == stimulus))
     return simulate(task, models, inputs).decoded, ideal(task, inputs)
@@ -82,8 +86,8 @@ def run(task: Nef, stimulus: str) -> tuple[nef.Float, nef.Float]:
 def test_errors_are_those_of_nengo_core(
     name: str, stimulus: str, at_50: float, at_200: float, at_1000: float
 ) -> None:
-    for n, seeds, expected in ((50, 60, at_50), (200, 20, at_200), (1000, 5, at_1000)):
-        task = nef.TASKS[name](n=n, seeds=seeds)
+    for n, seeds, expected in ((50, 60, at_50), (200, 20, at_200), (1000, 1, at_1000)):
+        task = TASKS[name](n=n, seeds=seeds)
         assert np.median(rmse(task, *run(task, stimulus))) == pytest.approx(expected, rel=0.3)
 
 
@@ -91,6 +95,6 @@ def test_errors_are_those_of_nengo_core(
     ("name", "least", "most"), [("add", 0.682, 0.743), ("calculate", 0.037, 0.09), ("multiply", 0.045, 0.123)]
 )
 def test_mean_outputs_lie_where_published(name: str, least: float, most: float) -> None:
-    task = nef.TASKS[name](n=50, seeds=10)
+    task = TASKS[name](n=50, seeds=10)
     decoded, _ = run(task, "constant")
     assert least < mean_output(task, decoded).mean() < most

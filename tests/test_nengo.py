@@ -8,20 +8,22 @@ from typing import Any
 
 import pytest
 
-from bench.adapters import PROJECT, discover
+from bench.catalogue import PROJECT, discover
 from bench.environments import prepare
 from bench.process import worker_environment
-from tasks.nef import TASKS
+from tasks.nef.examples import TASKS
+from tasks.protocol import Settings
+
+pytestmark = pytest.mark.frameworks
 
 
 @pytest.fixture(scope="module")
 def core() -> dict[str, Any]:
     python = prepare(discover(None)["nengo"], device="cpu", root=PROJECT, say=print)
-    settings = {"threads": 1, "deterministic": False, "device": "cpu"}
     done = subprocess.run(
         [python, "-m", "tests.nengo_core"],
         cwd=PROJECT,
-        env=worker_environment(settings),
+        env=worker_environment(Settings()),
         capture_output=True,
         text=True,
         check=False,

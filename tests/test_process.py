@@ -4,30 +4,53 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench import process
-from bench.process import run_worker
+from bench.process import ALLOCATOR, Worker, side_by_side, worker_environment
+from tasks.protocol import Job, Settings
 
-SETTINGS = {"threads": 3, "deterministic": False, "device": "cpu"}
+JOB = Job(
+    stage="run",
+    family="classify",
+    task="fc_lif",
+    adapter="ok",
+    adapters="",
+    table="classify",
+    variant="plain",
+    learning="bptt",
+    settings=Settings(threads=3),
+)
+TURN = {
+    "event": "turn",
+    "phase": "x",
+    "seconds": 1.0,
+    "epoch": 0,
+    "compared": False,
+    "point": None,
+    "free": False,
+}
 
 
-def run(folder: Path, source: str) -> dict[str, Any]:
-    """Run a job with a program of this source in the place of an environment's interpreter."""
+def worker(folder: Path, source: str, seconds: float = 60) -> Worker:
+    """A worker with a program of this source in the place of an environment's interpreter."""
+    folder.mkdir(exist_ok=True)
     python = folder / "python"
-    python.write_text(f"#!{sys.executable}\nimport os, sys, time\n{source}\n")
+    python.write_text(f"#!{sys.executable}\nimport json, os, subprocess, sys, time\n{source}\n")
     python.chmod(0o755)
-    return run_worker(
-        python,
-        {"settings": SETTINGS},
-        log=folder / "logs" / "cell.log",
-        timeout_seconds=60,
-        on_epoch=lambda _: None,
-        on_measured=lambda: None,
-    )
+    return Worker(python, JOB, log=folder / "logs" / "cell.log", seconds=seconds)
+
+
+def run(folder: Path, source: str, seconds: float = 60) -> dict[str, Any]:
+    """How the worker ends, if it is let go on after every turn."""
+    one = worker(folder, source, seconds)
+    while one.outcome is None:
+        assert list(side_by_side([one], 1)) == [one]
+    return one.outcome
 
 
 @pytest.mark.parametrize(
@@ -44,15 +67,74 @@ def test_a_worker_that_ends_without_a_result(tmp_path: Path, source: str, reason
     assert run(tmp_path, source) == {"status": "crashed", "reason": reason}
 
 
-def test_a_worker_that_ends_before_its_job_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def wait_and_dump(job: object) -> str:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
-        return "{}"
+def test_a_worker_that_ends_before_it_has_read_its_job(tmp_path: Path) -> None:
+    one = worker(tmp_path, "sys.exit(3)")
+    one.job = replace(JOB, task_values={"more than a pipe holds": "x" * 2**20})
+    list(side_by_side([one], 1))
+    assert one.outcome == {"status": "crashed", "reason": "exit code 3 without a result"}
 
-    monkeypatch.setattr(json, "dumps", wait_and_dump)
-    assert run(tmp_path, "sys.exit(3)")["reason"] == "exit code 3 without a result"
+
+def test_a_worker_that_has_ended_between_two_turns(tmp_path: Path) -> None:
+    one = worker(tmp_path, f"print(json.dumps({TURN!r}), flush=True); sys.exit(3)")
+    list(side_by_side([one], 1))
+    assert one.outcome is None and one.process
+    os.waitid(os.P_PID, one.pid, os.WEXITED | os.WNOWAIT)
+    list(side_by_side([one], 1))
+    assert one.outcome == {"status": "crashed", "reason": "exit code 3 without a result"}
+
+
+def test_a_worker_that_closes_its_output_and_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "GRACE_SECONDS", 0.1)
+    ended = run(tmp_path, "os.close(1); time.sleep(600)")
+    assert ended == {"status": "crashed", "reason": "closed its output without a result"}
+
+
+def test_an_event_without_end_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "LONGEST_EVENT", 2**20)
+    ended = run(tmp_path, "while True: os.write(1, b'x' * 65536)")
+    assert ended == {"status": "error", "reason": "an event of more than 1 MiB"}
+
+
+@pytest.mark.parametrize("line", ["hello", "[1]", '{"no": "event"}', "[" * 100_000])
+def test_a_line_that_is_no_event_is_an_error(tmp_path: Path, line: str) -> None:
+    ended = run(tmp_path, f"print({line!r}, flush=True); time.sleep(60)")
+    assert ended["status"] == "error"
+    assert ended["reason"].startswith("its process printed what is no event: ")
+
+
+def test_a_crashed_worker_whose_child_holds_its_output_is_not_waited_for(tmp_path: Path) -> None:
+    child = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
+    assert run(tmp_path, f"{child}\nos.abort()")["status"] == "crashed"
+
+
+def test_a_worker_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    assert run(tmp_path, "time.sleep(600)", seconds=0.5) == {
+        "status": "timeout",
+        "reason": "no result within 0.5 s of work",
+    }
+
+
+def test_only_its_own_work_counts_against_the_time_of_a_worker(tmp_path: Path) -> None:
+    source = f"sys.stdin.readline(); print(json.dumps({TURN!r}), flush=True); sys.stdin.readline()\n"
+    source += "print(json.dumps({'event': 'result', 'status': 'ok'}), flush=True)"
+    one = worker(tmp_path, source, seconds=30)
+    assert list(side_by_side([one], 1)) == [one]
+    assert one.turn == {key: value for key, value in TURN.items() if key != "event"}
+    worked = one.worked
+    subprocess.run(["sleep", "0.3"], check=True)
+    list(side_by_side([one], 1))
+    assert one.outcome == {"status": "ok"}
+    assert one.worked - worked < 0.3
+
+
+def test_workers_side_by_side_are_no_more_than_asked_for(tmp_path: Path) -> None:
+    source = f"os.chdir({str(tmp_path)!r}); open(str(os.getpid()), 'w').close(); time.sleep(0.2)\n"
+    source += "alive = len([name for name in os.listdir() if name.isdigit()])\n"
+    source += "os.unlink(str(os.getpid()))\n"
+    source += "print(json.dumps({'event': 'result', 'status': alive}), flush=True)"
+    workers = [worker(tmp_path / name, source) for name in "abcde"]
+    assert {id(one) for one in side_by_side(workers, 2)} == {id(one) for one in workers}
+    assert max((one.outcome or {})["status"] for one in workers) <= 2
 
 
 def test_a_worker_starts_from_known_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,28 +142,47 @@ def test_a_worker_starts_from_known_surroundings(tmp_path: Path, monkeypatch: py
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("KEPT", "yes")
     show = "print(json.dumps({'event': 'result', 'status': dict(os.environ)}), flush=True)"
-    found = run(tmp_path, f"import json\n{show}\ntime.sleep(60)")["status"]
+    found = run(tmp_path, f"{show}\ntime.sleep(60)")["status"]
     assert {key: value for key, value in found.items() if key.startswith("PYTHON")} == {
         "PYTHONHASHSEED": "0",
         "PYTHONUNBUFFERED": "1",
     }
     assert (found["OMP_NUM_THREADS"], found["MKL_NUM_THREADS"], found["KEPT"]) == ("3", "3", "yes")
     assert found["CUDA_VISIBLE_DEVICES"] == ""
+    assert {name: found[name] for name in ALLOCATOR} == ALLOCATOR
 
 
-def test_a_second_interruption_still_ends_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(600)"
-    worker = subprocess.Popen(
-        [sys.executable, "-c", stubborn], stdout=subprocess.PIPE, start_new_session=True
-    )
-    assert worker.stdout
-    worker.stdout.readline()
+def test_a_worker_on_cuda_sees_the_gpu_and_may_be_asked_to_be_deterministic(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    plain = worker_environment(Settings(device="cuda"))
+    assert not {"CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG"} & plain.keys()
+    asked = worker_environment(Settings(device="cuda", deterministic=True))
+    assert asked["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+def test_a_second_interruption_still_ends_the_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stubborn = "import signal; signal.signal(15, signal.SIG_IGN)\n"
+    stubborn += f"print(json.dumps({TURN!r}), flush=True); time.sleep(600)"
+    one = worker(tmp_path, stubborn)
+    list(side_by_side([one], 1))
+    started = one.process
+    assert started
 
     def interrupted(timeout: float | None = None) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(worker, "wait", interrupted)
+    monkeypatch.setattr(started, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        process._end_group(worker)
+        one.end()
     monkeypatch.undo()
-    assert worker.wait() == -9
+    assert started.wait() == -9
+
+
+def test_a_job_is_the_same_at_both_ends() -> None:
+    assert Job.loads(JOB.dumps()) == JOB
+    assert "\n" not in JOB.dumps()
+    assert json.loads(JOB.dumps())["settings"]["threads"] == 3
+    assert os.sep not in JOB.adapters

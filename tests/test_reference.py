@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks import reference
-from tasks.classify import fc_lif
-from tasks.spec import BatchNorm, Classify, Conv, Flatten, Layer, Linear, MaxPool, Neuron, Spike
+from tasks.classify import reference
+from tasks.classify.networks import fc_lif
+from tasks.classify.spec import BatchNorm, Classify, Conv, Flatten, Layer, Linear, MaxPool, Neuron, Spike
 
 Float = NDArray[np.float64]
 OVER: tuple[Literal["time_batch", "batch"], ...] = ("time_batch", "batch")
@@ -232,6 +232,22 @@ def test_gradients_of_a_whole_network() -> None:
     for name, found in truth.gradients.items():
         assert_close(found, slopes(value, weights[name]))
     assert truth.statistics.keys() == {"1.running_mean", "1.running_var"}
+
+
+@pytest.mark.parametrize("over", OVER)
+@pytest.mark.parametrize("samples", [1, 8, 19])
+def test_rates_alone_are_those_of_a_training_batch(
+    over: Literal["time_batch", "batch"], samples: int
+) -> None:
+    """They are made a few samples at a time, but for the statistics of the batch."""
+    spike = Spike(neuron=Neuron())
+    layers = (Conv(channels=2), BatchNorm(over=over), spike, MaxPool(), Flatten(), Linear(features=3), spike)
+    weights = {"0.weight": random(2, 1, 3, 3), "5.weight": 2 * random(3, 8, seed=1)}
+    weights |= {f"1.{name}": value for name, value in norm_weights().items()}
+    inputs = random(6, samples, 1, 4, 4, seed=2)
+    truth = reference.run(layers, weights, inputs, np.zeros((samples, 3)), training=True)
+    assert 0 < truth.rates.mean() < 1
+    np.testing.assert_array_equal(reference.training_rates(layers, weights, inputs), truth.rates)
 
 
 def test_evaluation_has_no_gradients() -> None:

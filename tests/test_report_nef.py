@@ -13,57 +13,57 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from bench.records import Cell, Metric, Parity, Raster, Record, Recording
-from bench.report import nef_plots
+from bench.records import Cell, Metric, Parity, Record
+from bench.report import nef
 from bench.report.drawing import INK, styles
-from bench.report.glossary import GLOSSARY
-from bench.report.ranking import sections
-from bench.report.text import ABSENT, rate, significant, span
-from tests.test_report import cell as classify_cell
+from bench.report.sections import sections
+from bench.report.text import ABSENT
+from tests import builders
+from tests.builders import control, manifest
 from tests.test_report import done as classified
-from tests.test_report import manifest, report, row_of, table
+from tests.test_report import report, row_of, table, times
 
 N = 8
 SCORES = {"square": 0.25, "pulse": 0.5}  # RMSE of a first process
-KINDS = ("output", "raster", "rmse-n", "speed", "memory")
+KINDS = tuple(kind.name for kind in nef.PAGE.plots)
 
 
-def cell(adapter: str, task: str = "memory", *, seed: int = 0, **changes: Any) -> Cell:
+def cell(adapter: str, task: str = "memory", **changes: Any) -> Cell:
     values = {
-        "cell": f"nef-{task}-{adapter}-{seed}",
-        "kind": "nef",
+        "family": "nef",
+        "table": "nef",
         "learning": "least-squares",
-        "task": task,
-        "network": "a 8, b 8",
-        "train_images": 0,
-        "test_images": 0,
-        "curve_images": 0,
-        "steps": 2000,
-        "batch": 3,
-        "epochs": 0,
+        "work": {"steps": 2000, "networks": 3},
+        "amounts": {"repeats": 5},
         "task_values": {"n": N, "seeds": 3},
     }
-    return classify_cell(adapter, seed=seed).model_copy(update=values | changes)
+    return builders.cell(adapter, task, **values | changes)
 
 
 def metrics(n: int, scale: float, seed: int) -> list[Metric]:
     """Scores of three networks under two stimuli, their errors in proportion to ``scale``."""
     found = []
     for stimulus, error in SCORES.items():
-        key = f"{stimulus} n={n}"
+        of: dict[str, str | int] = {"stimulus": stimulus, "n": n}
         values = {"rmse": scale * error, "rmse_worst": 2 * scale * error, "bias": -scale * error / 4}
         values |= {"mean_output": 0.75}
         if stimulus == "pulse":
             values |= {"drift": -0.125, "drift_worst": 0.375}
-        found += [Metric(metric=metric, key=key, value=value) for metric, value in values.items()]
+        found += [Metric(metric=metric, of=of, value=value) for metric, value in values.items()]
+        found.append(Metric(metric="spike_rate", of={**of, "ensemble": "a"}, value=0.1))
         for network, factor in enumerate((0.5, 1.0, 2.0)):
-            name = f"{key} seed={3 * seed + network}"
-            found.append(Metric(metric="rmse_seed", key=name, value=factor * scale * error))
+            error_of = {**of, "seed": 3 * seed + network}
+            found.append(Metric(metric="rmse_seed", of=error_of, value=factor * scale * error))
     return found
 
 
 def simulated(
-    of: Cell, *, scale: float = 1.0, sweep: tuple[int, ...] = (2 * N,), parity: Parity | None = "within"
+    of: Cell,
+    *,
+    scale: float = 1.0,
+    sweep: tuple[int, ...] = (2 * N,),
+    parity: Parity | None = "within",
+    seconds: float = 1.0,
 ) -> Record:
     figures = {
         "rmse": 0.375 * scale,
@@ -76,31 +76,40 @@ def simulated(
     for n in sweep:
         measured += metrics(n, scale * N / n, of.seed)
     curves = [
-        Recording(stimulus=stimulus, seconds=0.01, decoded=[0.0, scale, 0.5], ideal=[0.0, 1.0, 0.75])
+        {"stimulus": stimulus, "seconds": 0.01, "decoded": [0.0, scale, 0.5], "ideal": [0.0, 1.0, 0.75]}
         for stimulus in SCORES
     ]
-    raster = Raster(stimulus="square", ensemble="b", start=0.5, stop=1.0, spikes=[[0.625, 0.875], [], [0.75]])
-    return Record(
-        cell=of,
-        status="ok",
+    raster = {
+        "stimulus": "square",
+        "ensemble": "b",
+        "start": 0.5,
+        "stop": 1.0,
+        "spikes": [[0.625, 0.875], [], [0.75]],
+    }
+    return builders.record(
+        of,
+        times(seconds),
         parity=parity,
         figures=figures,
         metrics=measured,
-        recordings=curves,
-        raster=raster,
-        started="2026-01-01T10:00:00Z",
-        seconds=1.0,
+        shows={"recordings": curves, "raster": raster},
     )
 
 
+def heat(*records: Record) -> list[Record]:
+    """A heat of torch, its control and these."""
+    torch = cell("torch")
+    return [simulated(torch), simulated(control(torch), seconds=1.01), *records]
+
+
 def old(record: Record) -> Record:
-    """The record as it was before curves, spikes and scores per network were kept."""
-    return record.model_copy(update={"recordings": [], "raster": None, "metrics": []})
+    """The record without curves, spikes and scores per network."""
+    return record.model_copy(update={"shows": {}, "metrics": []})
 
 
 def drawn(kind: str, *records: Record) -> Figure | None:
     (section,) = sections(manifest(record.cell for record in records), records)
-    (draw,) = (one.draw for one in nef_plots.KINDS if one.name == kind)
+    (draw,) = (one.draw for one in nef.PAGE.plots if one.name == kind)
     rows = [row for row in section.rows if row.comparable]
     return draw(section, rows, styles([record.cell for record in records]))
 
@@ -118,31 +127,39 @@ def points(line: Line2D) -> list[tuple[float, float]]:
 
 def test_every_stimulus_has_its_scores_at_the_timed_size(tmp_path: Path) -> None:
     sizes = (2 * N, 10 * N)
-    records = [simulated(cell(name), scale=scale, sweep=sizes) for name, scale in (("a", 1.0), ("b", 0.5))]
-    page, text = report(tmp_path, records)
-    rows = table(text, "### memory: by stimulus")
-    expected = {"rank": "1", "adapter": "a", "variant": "default", "stimulus": "square", "RMSE": "0.250"}
-    expected |= {"worst RMSE": "0.500", "bias": "-0.0625", "mean output": "0.750"}
+    page, text = report(tmp_path, heat(simulated(cell("b"), scale=0.5, sweep=sizes, seconds=2.0)))
+    rows = table(text, "### memory: By stimulus")
+    expected = {"adapter": "torch (plain)", "stimulus": "square", "RMSE": "0.250", "worst RMSE": "0.500"}
+    expected |= {"bias": "-0.0625", "mean output": "0.750"}
     assert rows[0] == expected | {"drift (1/s)": ABSENT, "worst drift (1/s)": ABSENT}
     assert [(row["adapter"], row["stimulus"], row["RMSE"], row["drift (1/s)"]) for row in rows] == [
-        ("a", "square", "0.250", ABSENT),
-        ("a", "pulse", "0.500", "-0.125"),
-        ("b", "square", "0.125", ABSENT),
-        ("b", "pulse", "0.250", "-0.125"),
+        ("torch (plain)", "square", "0.250", ABSENT),
+        ("torch (plain)", "pulse", "0.500", "-0.125"),
+        ("b (plain)", "square", "0.125", ABSENT),
+        ("b (plain)", "pulse", "0.250", "-0.125"),
     ]
     assert "<h3>By stimulus</h3>" in page
-    assert row_of(text, "## memory", "a")["first run (s)"] == "1.25"
+    assert row_of(text, "## memory", "b")["first run (s)"] == "1.25"
+
+
+def test_figures_say_of_how_many_networks_and_runs_they_are(tmp_path: Path) -> None:
+    page, text = report(tmp_path, heat())
+    row = row_of(text, "## memory", "torch")
+    assert row["RMSE (3 networks)"] == "0.375"
+    assert row["networks × s/s (30 runs)"] == "40.0"
+    assert "3 networks, 2,000 steps" in page
 
 
 def test_scores_of_several_seeds_are_median_and_range(tmp_path: Path) -> None:
-    records = [simulated(cell("a", seed=seed), scale=scale) for seed, scale in enumerate((1.0, 4.0, 2.0))]
+    scales = (1.0, 4.0, 2.0)
+    records = [simulated(cell("torch", seed=seed), scale=scale) for seed, scale in enumerate(scales)]
     records[2] = records[2].model_copy(update={"metrics": metrics(N, 2.0, 2)[:1]})
-    _, text = report(tmp_path, records)
-    row = table(text, "### memory: by stimulus")[0]
+    _, text = report(tmp_path / "all", records)
+    row = table(text, "### memory: By stimulus")[0]
     assert row["RMSE"] == "0.500 (0.250–1.00)"
     assert row["bias"] == "-0.156 (-0.250 to -0.0625, n = 2)"
     single = [
-        table(report(tmp_path / str(n), [record])[1], "### memory: by stimulus")[0]
+        table(report(tmp_path / str(n), [record])[1], "### memory: By stimulus")[0]
         for n, record in enumerate(records[:2])
     ]
     worst = [float(found["worst RMSE"]) for found in single]
@@ -150,34 +167,30 @@ def test_scores_of_several_seeds_are_median_and_range(tmp_path: Path) -> None:
 
 
 def test_the_size_is_the_tasks_own_where_the_profile_names_none(tmp_path: Path) -> None:
-    of = cell("a", task_values={})
-    record = simulated(of).model_copy(update={"metrics": metrics(50, 1.0, 0) + metrics(N, 2.0, 0)})
+    record = simulated(cell("torch", task_values={}))
+    record = record.model_copy(update={"metrics": metrics(50, 1.0, 0) + metrics(N, 2.0, 0)})
     _, text = report(tmp_path, [record])
-    assert [row["RMSE"] for row in table(text, "### memory: by stimulus")] == ["0.250", "0.500"]
+    assert [row["RMSE"] for row in table(text, "### memory: By stimulus")] == ["0.250", "0.500"]
 
 
 def test_what_no_row_measured_is_no_column(tmp_path: Path) -> None:
-    record = simulated(cell("a", "add"))
+    record = simulated(cell("torch", "add"))
     kept = [metric for metric in record.metrics if not metric.metric.startswith("drift")]
     _, text = report(tmp_path, [record.model_copy(update={"metrics": kept})])
-    (row, *_) = table(text, "### add: by stimulus")
+    (row, *_) = table(text, "### add: By stimulus")
     assert not any("drift" in column for column in row) and row["mean output"] == "0.750"
 
 
-def test_every_score_and_plot_is_explained() -> None:
-    terms = " ".join(term for term, _ in GLOSSARY)
-    for word in ("first run", "bias", "mean output", "drift", "raster", "RMSE over n"):
-        assert word in terms
-
-
-def test_a_section_has_the_plots_of_its_own_kind(tmp_path: Path) -> None:
-    _, text = report(tmp_path, [simulated(cell("a")), classified(classify_cell("a"), epoch_seconds=1.0)])
+def test_a_section_has_the_plots_of_its_own_family(tmp_path: Path) -> None:
+    other = classified(builders.cell("torch", "csnn"), 1.0, figures={"epoch_seconds": 1.0})
+    _, text = report(tmp_path, [*heat(), other])
     found = {path.stem for path in (tmp_path / "report").glob("*.svg")}
-    assert {name for name in found if name.startswith("memory")} == {f"memory-{kind}" for kind in KINDS}
-    lacking = re.findall(r"^Not plotted.*$", text, re.MULTILINE)
-    assert lacking == [
-        "Not plotted, because no cell measured it: test accuracy against time per epoch; peak memory."
-    ]
+    assert {name for name in found if name.startswith("memory")} == {
+        "memory-rounds",
+        *(f"memory-{kind}" for kind in KINDS),
+    }
+    (lacking,) = re.findall(r"^Not plotted.*$", text, re.MULTILINE)
+    assert "test accuracy against time per epoch; peak memory." in lacking
 
 
 def test_output_and_ideal_of_one_network() -> None:
@@ -194,7 +207,7 @@ def test_output_and_ideal_of_one_network() -> None:
             decoded, ideal = axes.get_lines()
             assert points(decoded) == [(0.0, 0.0), (0.01, peak), (0.02, 0.5)]
             assert points(ideal) == [(0.0, 0.0), (0.01, 1.0), (0.02, 0.75)]
-            assert to_rgb(decoded.get_color()) == to_rgb(look[adapter, "default"].colour)
+            assert to_rgb(decoded.get_color()) == to_rgb(look[adapter, "plain"].colour)
             assert ideal.get_color() == INK and ideal.is_dashed()
     assert made.get_supxlabel() == "time (s); one network, n = 8; dashed: its ideal"
 
@@ -236,11 +249,12 @@ def test_points_of_equal_networks_stand_side_by_side() -> None:
 
 
 def test_one_size_is_no_line_and_that_is_said(tmp_path: Path) -> None:
-    page, text = report(tmp_path, [simulated(cell("a"), sweep=())])
+    records = [one.model_copy(update={"metrics": metrics(N, 1.0, 0)}) for one in heat()]
+    page, text = report(tmp_path, records)
     line = "Not plotted, because no cell measured it: RMSE over n (it takes several sizes of the network)."
     assert line in page and line in text
     assert not (tmp_path / "report" / "memory-rmse-n.svg").exists()
-    assert page.count("<svg") == len(KINDS) - 1
+    assert page.count("<svg") == len(KINDS)
 
 
 def test_a_raster_has_a_tick_per_spike() -> None:
@@ -270,44 +284,36 @@ def test_speed_has_build_and_first_run_apart() -> None:
 
 
 def test_records_without_curves_are_still_a_report(tmp_path: Path) -> None:
-    page, text = report(tmp_path, [old(simulated(cell("a")))])
-    assert row_of(text, "## memory", "a")["RMSE"] == "0.375"
-    assert "by stimulus" not in text and "By stimulus" not in page
+    page, text = report(tmp_path, [old(record) for record in heat()])
+    assert row_of(text, "## memory", "torch")["RMSE (3 networks)"] == "0.375"
+    assert "By stimulus" not in text and "By stimulus" not in page
     assert "because no cell measured it: output against ideal; spike raster; RMSE over n (" in text
-    assert {path.stem for path in (tmp_path / "report").glob("*.svg")} == {"memory-speed", "memory-memory"}
+    drawn = {path.stem for path in (tmp_path / "report").glob("*.svg")}
+    assert drawn == {"memory-rounds", "memory-speed", "memory-memory"}
 
 
 def test_open_and_wrong_rows_are_in_the_table_and_not_in_the_plots(tmp_path: Path) -> None:
-    records = [
-        simulated(cell("free", division="open"), parity=None),
+    records = heat(
+        simulated(cell("free", division="open", table="open", compared=False), parity=None),
         simulated(cell("liar"), parity="wrong"),
-        simulated(cell("sound")),
-    ]
+        simulated(cell("sound"), seconds=2.0),
+    )
     _, text = report(tmp_path, records)
     for kind in KINDS:
         svg = (tmp_path / "report" / f"memory-{kind}.svg").read_text(encoding="utf-8")
-        assert "<!-- sound -->" in svg
+        assert ">sound</text>" in svg
         assert "free" not in svg and "liar" not in svg
-    rows = table(text, "### memory: by stimulus")
-    assert [(row["rank"], row["adapter"]) for row in rows[::2]] == [
-        ("1", "sound"),
-        ("", "free"),
-        ("", "liar"),
-    ]
-    assert "Not in the plots: free default (open division), liar default (parity wrong)." in text
+    rows = table(text, "### memory: By stimulus")
+    assert [row["adapter"].split()[0] for row in rows[::2]] == ["torch", "sound", "free", "liar"]
+    assert "Not in the plots: free plain (open division), liar plain (parity wrong)." in text
 
 
 def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
     found = []
     for folder in (tmp_path / "one", tmp_path / "two"):
-        report(folder, [simulated(cell("a")), simulated(cell("b"), parity="reduced precision")])
+        report(folder, heat(simulated(cell("b"), parity="reduced precision", seconds=2.0)))
         found.append({path.name: path.read_bytes() for path in (folder / "report").iterdir()})
-    assert found[0] == found[1] and len(found[0]) == 2 + 2 * len(KINDS)
+    assert found[0] == found[1] and len(found[0]) == 3 + len(KINDS)
     for name, content in found[0].items():
         if name.endswith(".svg"):
             assert not re.search(rb' d="[^"]*\.\d{3}', content), name
-
-
-def test_a_range_below_zero_is_readable() -> None:
-    assert span([-2.0, 1.0], significant) == "-2.00 to 1.00"
-    assert span([0.25, 0.5], rate) == "0.2500–0.5000"

@@ -2,18 +2,23 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
-from bench.adapters import PROJECT
-from bench.records import COLUMNS, load_manifest, load_records
+from bench.catalogue import PROJECT
+from bench.records import load_manifest, load_records, record_path
+from bench.report.figures import FIGURES
 from tests.harness import (
+    CLASSIFY,
     PATIENCE_SECONDS,
     Bench,
     contents,
     is_gone,
+    is_idle,
     table,
     wait_until,
     write_profile,
@@ -32,7 +37,6 @@ NAMES = (
     "old",
     "given",
 )
-FIGURES = COLUMNS[COLUMNS.index("test_accuracy") : COLUMNS.index("train_images")]
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Finished:
     code: int
     out: str
     err: str
+    compared: str
 
     def row(self, adapter: str) -> dict[str, str]:
         (row,) = (row for row in table(self.folder / "results.csv") if row["adapter"] == adapter)
@@ -53,10 +58,11 @@ class Finished:
 @pytest.fixture(scope="module")
 def every_ending(tmp_path_factory: pytest.TempPathFactory, mnist: Path) -> Finished:
     """One run in which cells end in every way but a timeout."""
-    with Bench(tmp_path_factory.mktemp("endings"), mnist) as bench:
+    with Bench(tmp_path_factory.mktemp("endings"), mnist, report=True) as bench:
         profile = write_profile(bench.root / "tiny.toml")
         done = bench.run("run", "--profile", profile, "--only", f"adapter={','.join(NAMES)}")
-        return Finished(bench.folder(), done.returncode, done.stdout, done.stderr)
+        compared = bench.run("compare", "crash", "error").stdout
+        return Finished(bench.folder(), done.returncode, done.stdout, done.stderr, compared)
 
 
 @pytest.mark.parametrize(
@@ -105,13 +111,14 @@ def test_only_what_ended_well_has_figures(every_ending: Finished) -> None:
             "device_used_bytes",
             "energy_joules",
         }
-        assert set(FIGURES) - measured == never | {"best_test_accuracy", "synops_per_image"}
+        assert FIGURES.keys() - measured == never | {"best_test_accuracy", "synops_per_image"}
         assert 0 <= float(row["test_accuracy"]) <= 1
         assert float(row["epoch_seconds"]) > 0
 
 
 def test_what_learns_nothing_has_no_figures_of_training(bench: Bench) -> None:
-    profile = write_profile(bench.root / "all.toml", curve_images=20)  # the whole test set
+    whole = CLASSIFY | {"curve_images": 20}  # the whole test set
+    profile = write_profile(bench.root / "all.toml", classify=whole)
     done = bench.run("run", "--profile", profile, "--only", "adapter=given")
     assert done.returncode == 0, done.stdout
     (row,) = table(bench.folder() / "results.csv")
@@ -150,7 +157,7 @@ def test_every_cell_is_in_the_reports(every_ending: Finished) -> None:
     report = (every_ending.folder / "report" / "report.md").read_text()
     page = (every_ending.folder / "report" / "index.html").read_text()
     for name in NAMES:
-        assert f"| {name} |" in report
+        assert f"| {name} (plain) |" in report
         assert name in page
 
 
@@ -161,42 +168,70 @@ def test_no_record_holds_a_path_of_this_machine(every_ending: Finished) -> None:
         content = path.read_bytes()
         for folder in (PROJECT, every_ending.folder.parent, Path.home()):
             assert str(folder).encode() not in content, path
-    for path in (every_ending.folder / "cells").iterdir():
+    for path in (every_ending.folder / "records").iterdir():
         assert not re.search(r"(?<![\w.])/\w", path.read_text()), path
 
 
 def test_records_and_tables_agree(every_ending: Finished) -> None:
     manifest, records = load_manifest(every_ending.folder), load_records(every_ending.folder)
     assert [record.cell for record in records] == manifest.cells
-    assert len(records) == 2 * len(NAMES)
+    assert [record.cell.stage for record in records].count("control") == 1
+    assert len(records) == 2 * len(NAMES) + 1
     curves = table(every_ending.folder / "curves.csv")
     cell = every_ending.row("ok")["cell"]
     assert [point["epoch"] for point in curves if point["cell"] == cell] == ["1", "2"]
 
 
-def test_each_timed_cell_tells_how_busy_the_machine_was(every_ending: Finished) -> None:
-    shares = {
-        row["cell"]: float(row["value"])
-        for row in table(every_ending.folder / "metrics.csv")
-        if (row["metric"], row["key"]) == ("foreign_cpu_share", "machine")
+def test_each_timed_turn_tells_how_busy_the_machine_was(every_ending: Finished) -> None:
+    turns = [row for row in table(every_ending.folder / "turns.csv") if row["seconds"]]
+    cells = {row["cell"] for row in turns}
+    assert cells >= {every_ending.row(name)["cell"] for name in ("ok", "noisy", "given")}
+    assert all(0 <= float(row["foreign"]) <= 1 for row in turns)
+
+
+def test_a_failure_in_a_heat_leaves_the_others_going(every_ending: Finished) -> None:
+    manifest = load_manifest(every_ending.folder)
+    heat = {cell.heat for cell in manifest.cells if cell.adapter in ("crash", "error", "ok", "noisy")} - {""}
+    assert len(heat) == 1
+    phases = {
+        name: [
+            (row["round"], row["phase"])
+            for row in table(every_ending.folder / "turns.csv")
+            if row["cell"] == every_ending.row(name)["cell"]
+        ]
+        for name in ("crash", "error", "ok", "noisy")
     }
-    assert shares.keys() == {every_ending.row(name)["cell"] for name in ("ok", "noisy", "given")}
-    assert all(0 <= share <= 1 for share in shares.values())
+    assert phases["crash"] == phases["error"] == [("0", "build")]
+    work = "build train train curve train train curve evaluate".split()
+    assert phases["ok"] == phases["noisy"] == [(str(number), phase) for number, phase in enumerate(work)]
 
 
-def test_a_hanging_cell_ends_with_all_its_processes(bench: Bench) -> None:
+def test_frameworks_of_a_run_are_compared_in_a_sentence(every_ending: Finished) -> None:
+    why = "crash and error are not compared in fc_lif: crash: crashed, ended by SIGSEGV; error: error, "
+    assert every_ending.compared.startswith(why)
+
+
+def test_a_hanging_cell_ends_alone_with_all_its_processes(bench: Bench) -> None:
     profile = write_profile(bench.root / "tiny.toml", seeds=[2], timeout_minutes=4 / 60)
-    done = bench.run("run", "--profile", profile, "--only", "adapter=hang")
-    (row,) = table(bench.folder() / "results.csv")
-    assert (row["status"], row["reason"]) == ("timeout", "no result within 4 s")
+    done = bench.run("run", "--profile", profile, "--only", "adapter=hang,ok")
+    ended = {(r.cell.adapter, r.cell.stage): (r.status, r.reason) for r in load_records(bench.folder())}
+    assert ended[("hang", "run")] == ("timeout", "no result within 4 s of work")
+    assert ended[("hang", "control")] == ended[("ok", "run")] == ("ok", "")
     assert done.returncode == 1
     assert all(is_gone(pid) for pid in bench.hanging())
 
 
 def started(bench: Bench, *words: str) -> list[str | Path]:
-    """A run whose last round hangs until the gate is open."""
+    """A run whose second and last heat hangs until the gate is open."""
     profile = write_profile(bench.root / "tiny.toml", seeds=[1, 2])
     return ["run", "--profile", profile, "--only", "adapter=ok,hang", *words]
+
+
+def workers(harness: subprocess.Popen[str]) -> list[int]:
+    """The workers that a run has now: in its second heat the one that hangs, and two that wait."""
+    found = [child.pid for child in psutil.Process(harness.pid).children()]
+    assert len(found) == 3
+    return found
 
 
 def assert_all_is_done(bench: Bench) -> None:
@@ -212,27 +247,29 @@ def assert_all_is_done(bench: Bench) -> None:
 def test_after_kill_9_the_same_command_goes_on(bench: Bench) -> None:
     words = started(bench)
     process = bench.start(*words)
-    pids = bench.hanging()
+    hanging = bench.hanging()
+    waiting = set(workers(process)) - set(hanging)
+    assert len(waiting) == 2
+    wait_until(lambda: all(is_idle(pid) for pid in waiting))
+    pids = [*hanging, *waiting]
     process.kill()
     process.communicate(timeout=PATIENCE_SECONDS)
     wait_until(lambda: all(is_gone(pid) for pid in pids))
-    cells = bench.folder() / "cells"
-    before = contents(cells)
-    assert len(before) >= 4
-    next_cell = next(
-        cell for cell in load_manifest(bench.folder()).cells if f"{cell.cell}.json" not in before
-    )
-    half = cells / f".{next_cell.cell}.json.1.tmp"
+    records = bench.folder() / "records"
+    before = contents(records)
+    assert len(before) == 3  # two certificates and a heat
+    path = record_path(bench.folder(), load_manifest(bench.folder()).cells[-1])
+    assert path.name not in before
+    half = path.with_name(f".{path.name}.1.tmp")
     half.write_text('{"cell": {')
 
     bench.open_gate()
     done = bench.run(*words)
     assert done.returncode == 0, done.stderr
-    count = len(before)
-    assert f"Going on with run {bench.folder().name}: {count} of 6 cells are done." in done.stdout
-    after = contents(cells)
+    assert f"Going on with run {bench.folder().name}: 5 of 8 cells are done." in done.stdout
+    after = contents(records)
     assert {name: after[name] for name in before} == before
-    assert len(after) == 6 + 1
+    assert after.keys() - before.keys() == {path.name, half.name}
     assert_all_is_done(bench)
 
 
@@ -247,15 +284,15 @@ def test_an_interrupted_run_keeps_what_it_has(
     bench: Bench, number: signal.Signals, more: tuple[str, ...], hint: str
 ) -> None:
     process = bench.start(*started(bench, *more))
-    pids = bench.hanging()
+    pids = bench.hanging() + workers(process)
     process.send_signal(number)
     out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130
     assert all(is_gone(pid) for pid in pids)
     kept = load_records(bench.folder())
-    assert len(kept) >= 4
+    assert len(kept) == 5
     assert all(record.status == "ok" for record in kept)
-    assert out.splitlines()[-1] == f"Interrupted: {len(kept)} of 6 cells are kept; {hint}."
+    assert out.splitlines()[-1] == f"Interrupted: what is finished is kept; {hint}."
     assert err == ""
 
 
@@ -293,14 +330,16 @@ def test_a_finished_run_is_complete_until_a_fresh_one_is_asked_for(bench: Bench)
     words = ["run", "--profile", profile, "--only", "adapter=ok"]
     assert bench.run(*words).returncode == 0
     folder = bench.folder()
-    before = contents(folder / "cells"), contents(folder / "logs")
+    before = contents(folder / "records"), contents(folder / "logs")
     again = bench.run(*words)
     assert again.returncode == 0
     assert f"Run {folder.name} is complete already (FRESH=1 starts a new one): 1 ok." in again.stdout
     assert bench.folder() == folder
-    assert (contents(folder / "cells"), contents(folder / "logs")) == before
+    assert (contents(folder / "records"), contents(folder / "logs")) == before
 
     assert bench.run(*words, "--fresh").returncode == 0
     assert len(bench.folders()) == 2
-    assert (contents(folder / "cells"), contents(folder / "logs")) == before
-    assert (bench.runs / "latest").resolve() == bench.folders()[-1]
+    assert (contents(folder / "records"), contents(folder / "logs")) == before
+    newest = bench.folders()[-1]
+    assert (bench.runs / "latest").resolve() == newest
+    assert not list((newest / "logs").glob("certify-*"))  # the certificate is the one of the first run

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import adapters
+from bench import catalogue
 from bench.errors import UserError
 from bench.scaffold import write_adapter
 from tests.conformance.suite import CHECKS
@@ -14,11 +14,11 @@ from tests.conftest import Command
 
 def test_a_new_adapter_is_found_and_compiles(tmp_path: Path) -> None:
     folder = write_adapter("mynet", tmp_path)
-    found = adapters.discover(tmp_path)["mynet"]
-    assert found.folder == folder and found.deviations == {} and found.classify
+    found = catalogue.discover(tmp_path)["mynet"]
+    assert found.folder == folder and found.deviations == {} and found.variants("classify")
     compile((folder / "adapter.py").read_text(), "adapter.py", "exec")
     constraints = (folder / "requirements.in").read_text().splitlines()[0].removeprefix("-c ")
-    assert (folder / constraints).resolve() == adapters.SHIPPED / "torch_family" / "constraints.txt"
+    assert (folder / constraints).resolve() == catalogue.SHIPPED / "torch_family" / "constraints.txt"
     assert "@" not in "".join(path.read_text() for path in folder.iterdir())
 
 

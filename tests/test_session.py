@@ -1,21 +1,22 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from bench import session
-from bench.adapters import PROJECT, discover
+from bench import runs, session
+from bench.catalogue import PROJECT, discover
+from bench.measure import load
 from bench.plan import make_cells, parse_only, plan_digest
 from bench.profile import Profile
 from bench.progress import Progress
-from bench.records import Manifest, Record, load_records, save_manifest
-from tests.harness import FAKES, PROFILE
+from bench.records import Manifest, Record, load_manifest, load_records, save_manifest
+from tests.harness import FAKES, PROFILE, interpreter
 
 ADAPTERS = discover(FAKES)
 SETTINGS = {
@@ -38,7 +39,7 @@ def manifest(run: str, only: str = "adapter=ok") -> Manifest:
         profile="tiny",
         profile_values={},
         settings=SETTINGS,
-        machine={},
+        machine={"name": "two cores"},
         git={},
         order_seed=1,
         cells=cells,
@@ -65,35 +66,54 @@ def test_a_reason_is_one_line_without_folders(reason: str, line: str) -> None:
     assert session._publishable(reason, ADAPTERS["ok"]) == line
 
 
-def test_a_job_runs_on_its_cells_device_and_certificates_on_one_thread() -> None:
+def test_a_job_runs_on_its_cells_device_and_certificates_on_one_thread(tmp_path: Path) -> None:
     asked = SETTINGS | {"device": "cuda", "threads": 4}
     for cell in manifest("a", "adapter=ok").cells:  # it has no CUDA: its cells are the CPU's
-        settings = session._job(cell, asked, ADAPTERS["ok"], None)["settings"]
-        assert settings["device"] == "cpu"
-        assert settings["threads"] == (1 if cell.kind == "certify" else 4)
+        settings = session.job(cell, asked, means(tmp_path, Path())).settings
+        assert settings.device == "cpu"
+        assert settings.threads == (1 if cell.stage == "certify" else 4)
+        assert settings.seed == (0 if cell.stage == "certify" else 1)
 
 
 Outcome = dict[str, Any]
 CERTIFIED: Outcome = {"status": "ok", "parity": "exact", "metrics": []}
-MEASURED: Outcome = {"status": "ok", "figures": {"test_accuracy": 0.5}, "curve": [], "metrics": []}
+MEASURED: Outcome = {"status": "ok", "figures": {"test_accuracy": 0.5}, "metrics": []}
+ANSWER = """
+if job["stage"] == "run":
+    turn("prepare")
+    turn("train")
+answers = json.loads(Path(sys.argv[0]).with_name("answers.json").read_text())
+result(**answers[job["stage"] + " " + job["adapter"]])
+"""
+
+
+def means(folder: Path, python: Path) -> session.Means:
+    return session.Means(
+        adapters=ADAPTERS,
+        pythons=dict.fromkeys(ADAPTERS, python),
+        data={"MNIST": folder},
+        results=folder / "results",
+    )
 
 
 def go(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, outcome: Callable[[str, str], Outcome]
+    folder: Path, outcome: Callable[[str, str], Outcome], *, terminal: bool = False
 ) -> tuple[list[Record], str]:
-    """Run a folder's cells with these outcomes, by kind and adapter, in place of workers."""
-
-    def run_worker(python: Path, job: dict[str, Any], **_: Any) -> Outcome:
-        return {"foreign_cpu_share": 0.25, **deepcopy(outcome(job["kind"], job["adapter"]))}
-
-    monkeypatch.setattr(session, "run_worker", run_worker)
+    """Run a folder's cells by workers that end with these outcomes, by stage and adapter."""
+    python = interpreter(folder / "python", ANSWER)
+    cells = load_manifest(folder).cells
+    answers = {
+        f"{stage} {cell.adapter}": outcome(stage, cell.adapter)
+        for stage in ("certify", "run")
+        for cell in cells
+    }
+    (folder / "answers.json").write_text(json.dumps(answers))
     text = io.StringIO()
+    console = Console(file=text, emoji=False, force_terminal=terminal, width=200)
     records = session.go(
         folder,
-        adapters=ADAPTERS,
-        pythons=dict.fromkeys(ADAPTERS, Path("python")),
-        data=folder,
-        progress=lambda cells, done: Progress(Console(file=text, emoji=False), cells, done),
+        means(folder, python),
+        lambda cells, done: Progress(console, cells, done),
     )
     assert records == load_records(folder)
     return records, text.getvalue()
@@ -111,17 +131,17 @@ def go(
     ],
 )
 def test_a_malformed_result_is_an_error_of_its_cell_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, malformed: Outcome, reason: str
+    tmp_path: Path, malformed: Outcome, reason: str
 ) -> None:
     save_manifest(tmp_path, manifest("a", "adapter=ok,noisy"))
 
-    def outcome(kind: str, adapter: str) -> Outcome:
-        if kind == "certify":
+    def outcome(stage: str, adapter: str) -> Outcome:
+        if stage == "certify":
             return CERTIFIED
         return MEASURED | (malformed if adapter == "ok" else {})
 
-    records, _ = go(tmp_path, monkeypatch, outcome)
-    ended = {r.cell.adapter: r for r in records if r.cell.kind == "classify"}
+    records, _ = go(tmp_path, outcome)
+    ended = {r.cell.adapter: r for r in records if r.cell.stage == "run"}
     assert ended["ok"].status == "error"
     assert ended["ok"].reason.startswith(f"malformed result: {reason}: ")
     assert ended["ok"].figures == {}
@@ -133,41 +153,61 @@ def test_the_load_by_others_is_kept_with_what_was_timed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_manifest(tmp_path, manifest("a"))
-    (certificate, timed), _ = go(
-        tmp_path, monkeypatch, lambda kind, _: CERTIFIED if kind == "certify" else MEASURED
+    monkeypatch.setattr(load, "foreign_share", lambda start, stop: 0.25)
+    (certificate, timed, control), _ = go(
+        tmp_path, lambda stage, _: CERTIFIED if stage == "certify" else MEASURED
     )
-    assert certificate.metrics == []
-    (metric,) = timed.metrics
-    assert (metric.metric, metric.key, metric.value) == ("foreign_cpu_share", "machine", 0.25)
+    assert certificate.turns == []
+    assert [turn.foreign for turn in timed.turns] == [turn.foreign for turn in control.turns] == [0.25]
 
 
-def test_what_a_cell_says_is_printed_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_cell_says_is_printed_as_it_is(tmp_path: Path) -> None:
     save_manifest(tmp_path, manifest("a"))
     reason = "[bold]no[/] :boom: [1/2] [link=x]"
-    _, out = go(tmp_path, monkeypatch, lambda *_: {"status": "error", "reason": reason})
-    assert [" ".join(line.split()[:-2]) for line in out.splitlines()] == [
-        f"[1/2] certificate of fc_lif ok plain seed 0 error {reason}",
-        f"[2/2] fc_lif ok plain seed 1 error certificate: {reason}",
+    _, out = go(tmp_path, lambda *_: {"status": "error", "reason": reason})
+    assert [" ".join(line.split()[:-2]) for line in out.splitlines()[1:]] == [
+        f"[1/3] certificate of fc_lif ok plain error {reason}",
+        f"[2/3] fc_lif ok plain seed 1 error certificate: {reason}",
+        f"[3/3] fc_lif ok plain seed 1 (control) error certificate: {reason}",
     ]
+
+
+def test_a_terminal_shows_the_turn_under_way(tmp_path: Path) -> None:
+    save_manifest(tmp_path, manifest("a"))
+    _, out = go(tmp_path, lambda stage, _: CERTIFIED if stage == "certify" else MEASURED, terminal=True)
+    assert "fc_lif ok plain seed 1 (control): train, round 0" in out  # what stands there last
+
+
+def test_a_cell_says_by_which_certificate_it_was_allowed(tmp_path: Path) -> None:
+    save_manifest(tmp_path, manifest("a"))
+    (certificate, timed, control), out = go(
+        tmp_path, lambda stage, _: CERTIFIED if stage == "certify" else MEASURED
+    )
+    assert certificate.made and certificate.machine == "two cores"
+    for record in (timed, control):
+        assert (record.made, record.machine, record.parity) == (certificate.made, "two cores", "exact")
+    assert "Certificates: is it the same work? 1 to find or make." in out.splitlines()
+    assert "fc_lif: ok plain seed 1, ok plain seed 1 (control) take turns" in out.splitlines()
 
 
 def test_the_newest_run_of_a_plan_is_found(tmp_path: Path) -> None:
     made = manifest("x")
     for name, digest in (("2026-01", "a"), ("2026-02", "a"), ("2026-02.2", "a"), ("2026-03", "b")):
-        session.create(tmp_path, made.model_copy(update={"run": name, "digest": digest}))
+        save_manifest(tmp_path / name, made.model_copy(update={"run": name, "digest": digest}))
+        runs.point_latest(tmp_path / name)
     (tmp_path / "2026-04").mkdir()
     (tmp_path / "2026-05").mkdir()
     (tmp_path / "2026-05" / "manifest.json").write_text('{"run": "2026-05", "digest": "a"}')
-    assert session.find(tmp_path, "a") == tmp_path / "2026-02.2"
-    assert session.find(tmp_path, "b") == tmp_path / "2026-03"
-    assert session.find(tmp_path, "c") is None
+    assert runs.find(tmp_path, "a") == tmp_path / "2026-02.2"
+    assert runs.find(tmp_path, "b") == tmp_path / "2026-03"
+    assert runs.find(tmp_path, "c") is None
     assert (tmp_path / "latest").resolve() == tmp_path / "2026-03"
 
 
 def test_a_run_has_a_name_of_its_own(tmp_path: Path) -> None:
     names = set()
     for _ in range(3):
-        name = session.name_now("a.b", tmp_path)
+        name = runs.name_now("a.b", tmp_path)
         assert "-a.b" in name
         (tmp_path / name).mkdir()
         names.add(name)

@@ -1,80 +1,35 @@
 from __future__ import annotations
 
-import ast
-import json
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from adapters.protocol import Unsupported
-from bench import worker
-from bench.adapters import PROJECT
-from bench.outcomes import Diverged, Wrong
-from tasks.classify import TASKS
-from tests.harness import is_gone, wait_until
+from bench.catalogue import PROJECT
+from bench.process import Worker, side_by_side
+from tasks import worker
+from tasks.classify import run as classify
+from tasks.classify.networks import TASKS
+from tasks.measuring import Diverged, Wrong
+from tasks.protocol import Job, Unsupported
+from tests.harness import CLASSIFY, FAKES, PATIENCE_SECONDS, is_gone, is_idle, wait_until
 
-PACKAGES = {
-    "jinja2",
-    "matplotlib",
-    "numpy",
-    "pandas",
-    "psutil",
-    "pydantic",
-    "pynvml",
-    "rich",
-    "seaborn",
-    "typer",
-}
-BLOCKED = """
-import sys
-
-class Block:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] not in {*sys.stdlib_module_names, "numpy", "bench", "tasks", "adapters"}:
-            raise ImportError(f"{name} is not for workers")
-
-sys.meta_path.insert(0, Block())
-try:
-    import pydantic
-except ImportError:
-    import bench.worker
-"""
-
-
-def test_the_worker_needs_numpy_alone() -> None:
-    subprocess.run([sys.executable, "-W", "error", "-c", BLOCKED], cwd=PROJECT, check=True)
-
-
-def imported(folder: str) -> Iterator[tuple[Path, str]]:
-    for path in sorted((PROJECT / folder).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                yield from ((path, alias.name) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                assert node.level == 0, f"{path}: a relative import"
-                yield path, node.module or ""
-
-
-@pytest.mark.parametrize(
-    ("folder", "own", "packages"),
-    [
-        ("tasks", {"tasks"}, {"numpy"}),
-        ("bench", {"bench", "tasks"}, PACKAGES | {"markupsafe"}),
-    ],
+JOB = Job(
+    stage="run",
+    family="classify",
+    task="fc_lif",
+    task_values=CLASSIFY["fc_lif"],
+    amounts={key: value for key, value in CLASSIFY.items() if key != "fc_lif"},
+    adapter="ok",
+    adapters=str(FAKES),
+    table="classify",
+    variant="plain",
+    learning="bptt",
 )
-def test_no_framework_and_no_adapter_is_imported(folder: str, own: set[str], packages: set[str]) -> None:
-    names = list(imported(folder))
-    assert len(names) > 20
-    for path, name in names:
-        top = name.partition(".")[0]
-        if folder == "bench" and name in ("adapters", "adapters.protocol"):
-            continue
-        assert top in own | packages | sys.stdlib_module_names, f"{path} imports {name}"
 
 
 @pytest.mark.parametrize(
@@ -111,14 +66,14 @@ def test_an_exception_is_a_status_and_one_line(error: Exception, status: str, re
         (np.full((4, 10), np.inf), Diverged, "no longer finite"),
         (np.full((4, 10), 1.1), Wrong, "from 1.1 to 1.1, outside 0 to 1"),
         (np.full((4, 10), -0.1), Wrong, "outside 0 to 1"),
+        (np.full((4, 10), 0.5j), Wrong, "of type complex128, expected real numbers"),
     ],
 )
 def test_rates_that_are_none(rates: np.ndarray, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
-        worker._checked(TASKS["fc_lif"](), rates, 4)
+        classify._checked(TASKS["fc_lif"](), rates, 4)
 
 
-JOB = {"kind": "certify", "adapter": "sleeper", "adapters": "", "settings": {}}
 SLEEPER = """
 import os, pathlib, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -134,15 +89,14 @@ def test_a_worker_whose_harness_is_gone_ends_with_its_children(tmp_path: Path) -
     adapter.mkdir()
     (adapter / "adapter.py").write_text(SLEEPER)
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.worker"],
+        [sys.executable, "-m", "tasks.worker"],
         cwd=PROJECT,
-        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
         stdin=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
     assert process.stdin
-    process.stdin.write(json.dumps(JOB | {"adapters": str(tmp_path)}) + "\n")
+    process.stdin.write(replace(JOB, adapter="sleeper", adapters=str(tmp_path)).dumps() + "\n")
     process.stdin.flush()
     wait_until((adapter / "pid").exists)
     child = int((adapter / "pid").read_text())
@@ -156,8 +110,40 @@ def test_an_interpreter_at_hand_may_lack_a_framework(tmp_path: Path) -> None:
     """A locked environment may not: there it is an error of the lock."""
     (tmp_path / "lacking").mkdir()
     (tmp_path / "lacking" / "adapter.py").write_text("import no_such_framework.part\n")
-    job = {"adapter": "lacking", "adapters": str(tmp_path)}
+    job = replace(JOB, adapter="lacking", adapters=str(tmp_path))
     with pytest.raises(Unsupported, match="the interpreter at hand has no no_such_framework"):
-        worker.run(job | {"environment": "current"}, lambda event: None)
+        worker.run(replace(job, environment="current"), say=list[Any]().append, may_go_on=lambda: None)
     with pytest.raises(ModuleNotFoundError):
-        worker.run(job | {"environment": "locked"}, lambda event: None)
+        worker.run(job, say=list[Any]().append, may_go_on=lambda: None)
+
+
+def test_an_adapter_without_the_variant_that_its_toml_names_is_an_error() -> None:
+    with pytest.raises(LookupError, match=r"adapter\.toml names a variant .* no builder for: other"):
+        worker.run(replace(JOB, variant="other"), say=list[Any]().append, may_go_on=lambda: None)
+
+
+def test_a_worker_takes_a_turn_each_time_that_it_is_told_to(mnist: Path) -> None:
+    told: list[str] = []
+
+    def say(event: dict[str, Any]) -> None:
+        assert event.pop("event") == "turn"
+        told.append(f"{event['phase']} {event['epoch']}")
+
+    result = worker.run(replace(JOB, data=str(mnist)), say, lambda: told.append("go"))
+    assert result["status"] == "ok"
+    epochs = [f"{phase} {epoch}" for epoch in (1, 2) for phase in ("train", "train", "curve")]
+    turns = ["prepare 0", "build 0", *epochs, "evaluate 0"]
+    assert told == [word for turn in turns for word in (turn, "go")]
+
+
+def test_a_worker_that_waits_for_its_turn_does_nothing_at_all(tmp_path: Path, mnist: Path) -> None:
+    one = Worker(
+        Path(sys.executable), replace(JOB, data=str(mnist)), log=tmp_path / "log", seconds=PATIENCE_SECONDS
+    )
+    try:
+        while one.turn is None or one.turn["phase"] != "train":
+            list(side_by_side([one], 1))
+            assert one.outcome is None, one.outcome
+        wait_until(lambda: is_idle(one.pid))
+    finally:
+        one.end()

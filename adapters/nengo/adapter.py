@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Sequence
+from functools import partial
 
 import nengo
 import numpy as np
@@ -13,13 +14,14 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from adapters.nengo.classify import LeastSquaresClassifier
 from adapters.nengo.inference import InferenceClassifier
 from adapters.nengo_family.nef import Network
-from adapters.protocol import Array, NefResult, Settings, Unsupported
-from tasks.nef import Model, Nef
-from tasks.spec import Classify
+from tasks.nef.model import Model
+from tasks.nef.protocol import Array, NefResult
+from tasks.nef.spec import Nef
+from tasks.protocol import Build, Settings, Unsupported
 
 
 class Together:
-    """``NefSimulator`` of adapters/protocol.py: every model is a subnetwork of one network."""
+    """``NefSimulator`` of tasks/nef/protocol.py: every model is a subnetwork of one network."""
 
     def __init__(self, task: Nef, models: Sequence[Model]) -> None:
         self.inputs: Array = np.zeros((0, len(task.inputs)))
@@ -48,16 +50,9 @@ class Together:
             },
         )
 
-    def sync(self) -> None:
-        """See the protocol; nothing is pending on the CPU."""
-
-    def device_memory(self) -> int | None:
-        """See the protocol."""
-        return None
-
 
 class Apart:
-    """``NefSimulator`` of adapters/protocol.py: every model has its own simulator."""
+    """``NefSimulator`` of tasks/nef/protocol.py: every model has its own simulator."""
 
     def __init__(self, task: Nef, models: Sequence[Model]) -> None:
         self.simulators = [Together(task, [model]) for model in models]
@@ -73,27 +68,16 @@ class Apart:
             },
         )
 
-    def sync(self) -> None:
-        """See the protocol; nothing is pending on the CPU."""
 
-    def device_memory(self) -> int | None:
-        """See the protocol."""
-        return None
-
-
-def nef_simulator(task: Nef, settings: Settings, models: Sequence[Model]) -> Together | Apart:
-    """Variants: ``together`` and ``apart``."""
+def nef_simulator(
+    task: Nef, settings: Settings, models: Sequence[Model], *, kind: type[Together] | type[Apart]
+) -> Together | Apart:
+    """Variants ``together`` and ``apart``."""
     if settings.precision == "amp":
         raise Unsupported("Nengo has no mixed precision")
     nengo.rc.set("precision", "bits", settings.precision.removeprefix("float"))
     nengo.rc.set("decoder_cache", "enabled", "False")  # the decoders are given
-    return Apart(task, models) if settings.variant == "apart" else Together(task, models)
-
-
-def classifier(task: Classify, settings: Settings) -> InferenceClassifier | LeastSquaresClassifier:
-    """Variants: ``stepped``; open: ``least-squares``."""
-    kind = InferenceClassifier if settings.variant == "stepped" else LeastSquaresClassifier
-    return kind(task, settings)
+    return kind(task, models)
 
 
 def configure(settings: Settings) -> dict[str, object]:
@@ -122,4 +106,17 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | found
 
 
-BUILDERS = {Classify: classifier, Nef: nef_simulator}
+def sync() -> None:
+    """Nothing is ever pending on the CPU."""
+
+
+def device_memory() -> None:
+    """There is no device."""
+
+
+VARIANTS: dict[str, Build] = {
+    "apart": partial(nef_simulator, kind=Apart),
+    "together": partial(nef_simulator, kind=Together),
+    "stepped": InferenceClassifier,
+    "least-squares": LeastSquaresClassifier,
+}

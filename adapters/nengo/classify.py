@@ -8,6 +8,7 @@ and accurate handwritten digit classification" (random receptive fields).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import nengo
@@ -15,9 +16,10 @@ import numpy as np
 from nengo.solvers import LstsqL2
 from numpy.typing import NDArray
 
-from adapters.protocol import Array, Settings, Trace, Unsupported
-from tasks.classify import code_table
-from tasks.spec import Classify, Conv, Shape
+from tasks.classify.codes import code_table
+from tasks.classify.protocol import Array, Trace
+from tasks.classify.spec import Classify, Conv, Shape
+from tasks.protocol import Settings, Unsupported
 
 NEURONS = 1000  # of the layer without convolution
 FIELD = 14  # width and height of a receptive field, pixels
@@ -108,8 +110,19 @@ class Population:
         return self.simulator.data[self.probe][-1].reshape(self.shape) / -np.expm1(-PRESENTATION / SYNAPSE)
 
 
+def network(task: Classify) -> str:
+    """The network that is really run, in words."""
+    if any(isinstance(layer, Conv) for layer in task.layers):
+        _, *size = task.input_shape
+        neurons = FILTERS * math.prod((length - KERNEL) // STRIDE + 1 for length in size)
+        features = f"Conv {FILTERS} {KERNEL}x{KERNEL} stride {STRIDE} of image patches - {neurons} LIF"
+    else:
+        features = f"receptive fields {math.prod(task.input_shape)}-{NEURONS} LIF"
+    return f"{features} - least-squares decoders {task.classes}"
+
+
 class LeastSquaresClassifier:
-    """``Classifier`` of adapters/protocol.py in the open division.
+    """``Classifier`` of tasks/classify/protocol.py in the open division.
 
     Raises:
         Unsupported: mixed precision is asked for.
@@ -121,6 +134,7 @@ class LeastSquaresClassifier:
         nengo.rc.set("precision", "bits", settings.precision.removeprefix("float"))
         nengo.rc.set("decoder_cache", "enabled", "False")
         self.task = task
+        self.network = network(task)
         self.seed = settings.seed
         self.neurons = nengo.LIF()
 
@@ -171,10 +185,3 @@ class LeastSquaresClassifier:
             Unsupported: always.
         """
         raise Unsupported("the open division has no reference to compare with")
-
-    def sync(self) -> None:
-        """See the protocol; nothing is pending on the CPU."""
-
-    def device_memory(self) -> int | None:
-        """See the protocol."""
-        return None

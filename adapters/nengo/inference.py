@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.nengo_family.membrane import Membrane
-from adapters.protocol import Array, Settings, Trace, Unsupported
-from tasks.images import encode
-from tasks.spec import Classify, Flatten, Linear, Spike
+from tasks.classify.images import encode
+from tasks.classify.protocol import Array, Trace
+from tasks.classify.spec import Classify, Flatten, Linear, Spike
+from tasks.protocol import Settings, Unsupported
 
 
 class Layer:
@@ -50,7 +51,7 @@ class Layer:
 
 
 class InferenceClassifier:
-    """``Classifier`` of adapters/protocol.py that does not learn.
+    """``Classifier`` of tasks/classify/protocol.py that does not learn.
 
     Raises:
         Unsupported: layers other than Flatten - Linear - Spike, or mixed precision.
@@ -115,10 +116,3 @@ class InferenceClassifier:
         if training:
             raise Unsupported("Nengo core has no gradients: it is given trained weights")
         return Trace(spikes=(self._layer(inputs.shape[1]).run(inputs),), gradients={})
-
-    def sync(self) -> None:
-        """See the protocol; nothing is pending on the CPU."""
-
-    def device_memory(self) -> int | None:
-        """See the protocol."""
-        return None

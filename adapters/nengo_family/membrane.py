@@ -1,4 +1,4 @@
-"""The neuron of ``tasks.spec.Neuron`` as a Nengo neuron type."""
+"""The neuron of ``tasks.classify.spec.Neuron`` as a Nengo neuron type."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from nengo.dists import Choice
 from nengo.params import NumberParam
 
-from adapters.protocol import Array
-from tasks.spec import Neuron
+from tasks.classify.protocol import Array
+from tasks.classify.spec import Neuron
 
 
 class Membrane(nengo.neurons.NeuronType):
     """One time step of the reference neuron at each simulator step; emits 0/1, not 1/dt.
 
-    ``tau`` in simulator steps, infinite for no leak; equations in ``tasks.spec.Neuron``.
+    ``tau`` in simulator steps, infinite for no leak; equations in ``tasks.classify.spec.Neuron``.
     """
 
     state = {"voltage": Choice([0])}  # noqa: RUF012 -- Nengo's way to declare it

@@ -7,7 +7,8 @@ from typing import Any
 import nengo
 from nengo.solvers import NoSolver
 
-from tasks.nef import FUNCTIONS, Model, Nef
+from tasks.nef.model import Model
+from tasks.nef.spec import FUNCTIONS, Nef
 
 
 class Network:

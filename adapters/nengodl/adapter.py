@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from adapters.nengodl import settings
 from adapters.nengodl.classifier import NengoDLClassifier
 from adapters.nengodl.nef import NengoDLNef
 from adapters.nengodl.rate import RateClassifier
-from adapters.protocol import Classifier, Settings
-from tasks.nef import Nef
-from tasks.spec import Classify
+from tasks.protocol import Build
 
-
-def classifier(task: Classify, settings: Settings) -> Classifier:
-    """Variants: ``folded`` and ``loop``; open: ``rate``."""
-    return (RateClassifier if settings.variant == "rate" else NengoDLClassifier)(task, settings)
-
-
-configure = settings.configure
 versions = settings.versions
-BUILDERS = {Classify: classifier, Nef: NengoDLNef}
+configure = settings.configure
+sync = settings.sync
+device_memory = settings.device_memory
+VARIANTS: dict[str, Build] = {
+    "folded": partial(NengoDLClassifier, folded=True),
+    "loop": partial(NengoDLClassifier, folded=False),
+    "together": NengoDLNef,
+    "rate": RateClassifier,
+}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 
 import numpy as np
 import tensorflow as tf
@@ -10,37 +11,42 @@ from numpy.typing import NDArray
 
 from adapters.nengodl.network import Network, to_torch
 from adapters.nengodl.optimizer import Optimizer
-from adapters.nengodl.settings import device_memory, sync
-from adapters.protocol import Array, Settings, Trace, Unsupported
-from tasks.classify import code_table
-from tasks.spec import Classify
+from tasks.classify.codes import code_table
+from tasks.classify.protocol import Array, Trace
+from tasks.classify.spec import Classify
+from tasks.protocol import Settings, Unsupported
 
 
 class NengoDLClassifier:
-    """``Classifier`` of adapters/protocol.py; variants ``loop`` and ``folded``.
+    """``Classifier`` of tasks/classify/protocol.py; variants ``loop`` and ``folded``.
 
     Raises:
         Unsupported: see ``Network``, and for mixed precision.
     """
 
-    def __init__(self, task: Classify, settings: Settings) -> None:
+    def __init__(self, task: Classify, settings: Settings, *, folded: bool) -> None:
         if settings.precision == "amp":
             raise Unsupported("NengoDL's simulator computes in one precision: no mixed precision")
         self.task = task
         self.dtype = settings.precision
-        self.folded = settings.variant == "folded"
-        self.network = self._network(task.batch, probed=False)
+        self.folded = folded
+        self.network = self._network(Network, task.batch, probed=False)
         self.optimizer = Optimizer(task, list(self.network.trainable.values()))
         self.random = tf.random.Generator.from_seed(settings.seed)
         self.codes = tf.constant(code_table(task), self.dtype)
         self._train_batch = tf.function(self._train_batch_eagerly)
         self._predict_batch = tf.function(self._predict_batch_eagerly)
-        self.probed: dict[int, Network] = {}
-        self._trace_training = tf.function(forward_and_back)
-        self._trace_evaluation = tf.function(forward)
 
-    def _network(self, samples: int, *, probed: bool) -> Network:
-        return Network(self.task, samples, folded=self.folded, probed=probed, dtype=self.dtype)
+    def _network(self, make: Callable[..., Network], samples: int, *, probed: bool) -> Network:
+        return make(
+            self.task.layers,
+            self.task.input_shape,
+            steps=self.task.steps,
+            samples=samples,
+            folded=self.folded,
+            probed=probed,
+            dtype=self.dtype,
+        )
 
     def load(self, images: NDArray[np.uint8], labels: NDArray[np.integer]) -> None:
         """See the protocol; images stay uint8 on the device."""
@@ -56,8 +62,12 @@ class NengoDLClassifier:
         """See the protocol."""
         return self.network.weights()
 
+    def steps(self) -> int:
+        """See the protocol."""
+        return int(self.optimizer.count.numpy())
+
     def _encode(self, images: tf.Tensor) -> tf.Tensor:
-        """Images uint8 [N, ...] to inputs [T, N, ...]: see ``tasks.images.encode``."""
+        """Images uint8 [N, ...] to inputs [T, N, ...]: see ``tasks.classify.images.encode``."""
         intensity = tf.cast(images, self.dtype) / 255
         shape = (self.task.steps, *images.shape)
         if self.task.encoder == "direct":
@@ -92,28 +102,16 @@ class NengoDLClassifier:
 
     def trace(self, inputs: Array, codes: Array, *, training: bool) -> Trace:
         """See the protocol; on a network of its own, since only there every Spike layer is probed."""
-        samples = inputs.shape[1]
-        if samples not in self.probed:
-            self.probed[samples] = self._network(samples, probed=True)
-        network = self.probed[samples]
+        network = self._network(kept_network, inputs.shape[1], probed=True)
         network.load_weights(self.weights())
         sequence = tf.constant(np.moveaxis(inputs, 2, -1), self.dtype)
-        run = self._trace_training if training else self._trace_evaluation
-        spikes, _, gradients = run(network, sequence, tf.constant(codes, self.dtype))
+        spikes, _, gradients = kept_graph(network, training)(sequence, tf.constant(codes, self.dtype))
         return Trace(
             spikes=tuple(
                 _channels_first(layer, shape) for layer, shape in zip(spikes, network.shapes, strict=True)
             ),
             gradients=dict(zip(network.trainable, map(to_torch, gradients), strict=False)),
         )
-
-    def sync(self) -> None:
-        """See the protocol."""
-        sync()
-
-    def device_memory(self) -> int | None:
-        """See the protocol; TensorFlow's allocator peak."""
-        return device_memory()
 
 
 Outcome = tuple[list[tf.Tensor], tf.Tensor, list[tf.Tensor]]
@@ -132,6 +130,17 @@ def forward_and_back(network: Network, inputs: tf.Tensor, codes: tf.Tensor) -> O
         rates = tf.reduce_mean(spikes[-1], axis=0)
         loss = tf.reduce_mean(tf.square(rates - codes))
     return spikes, rates, tape.gradient(loss, list(network.trainable.values()))
+
+
+# Graphs take seconds to build, so that a network that is traced serves every classifier of its size: whoever
+# traces sets all weights first.  The timed path has a network of its own.
+kept_network = cache(Network)
+
+
+@cache
+def kept_graph(network: Network, training: bool) -> Callable[[tf.Tensor, tf.Tensor], Outcome]:
+    """``forward_and_back`` of a kept network in training, else ``forward``."""
+    return tf.function(partial(forward_and_back if training else forward, network))
 
 
 def _channels_first(spikes: tf.Tensor, shape: tuple[int, ...]) -> Array:

@@ -1,7 +1,7 @@
 """Keras layers for the layer words without state, channels last, as NengoDL's TensorNodes take them.
 
 TensorFlow convolves on the CPU with channels last only: a sample [channels, height, width] of
-tasks/spec.py is [height, width, channels] here, and ``Flatten`` puts the elements back in order.
+tasks/classify/spec.py is [height, width, channels] here, and ``Flatten`` puts the elements back in order.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tasks.spec import BatchNorm, Conv, Flatten, Layer, Linear, MaxPool, Shape, Spike
+from tasks.classify.spec import BatchNorm, Conv, Flatten, Layer, Linear, MaxPool, Shape, Spike
 
 EPS = 1e-5
 MOMENTUM = 0.1
 
 
 class BatchNormalization(tf.keras.layers.Layer):
-    """``tasks.spec.BatchNorm`` over the minibatch, in ``parts`` equal parts one after the other.
+    """``tasks.classify.spec.BatchNorm`` over the minibatch, in ``parts`` equal parts one after the other.
 
     Ioffe and Szegedy 2015, the gradient through mean and variance included.  Keras's own keeps a biased
     running variance in float64, and in float32 its sums are too coarse: see ``total``.

@@ -10,10 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from adapters.nengo_family.nef import Network
-from adapters.nengodl.settings import device_memory, sync
 from adapters.nengodl.shim import nengo_dl
-from adapters.protocol import Array, NefResult, Settings, Unsupported
-from tasks.nef import Model, Nef
+from tasks.nef.model import Model
+from tasks.nef.protocol import Array, NefResult
+from tasks.nef.spec import Nef
+from tasks.protocol import Settings, Unsupported
 
 
 def _in_steps(task: Nef) -> Nef:
@@ -29,7 +30,7 @@ def _in_steps(task: Nef) -> Nef:
 
 
 class NengoDLNef:
-    """``NefSimulator`` of adapters/protocol.py with NengoDL's own LIF neurons.
+    """``NefSimulator`` of tasks/nef/protocol.py with NengoDL's own LIF neurons.
 
     Raises:
         Unsupported: mixed precision is asked for.
@@ -72,11 +73,3 @@ class NengoDLNef:
         return NefResult(
             decoded=decoded.numpy(), spikes={name: fired.numpy() for name, fired in spikes.items()}
         )
-
-    def sync(self) -> None:
-        """See the protocol."""
-        sync()
-
-    def device_memory(self) -> int | None:
-        """See the protocol; TensorFlow's allocator peak."""
-        return device_memory()

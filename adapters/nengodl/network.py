@@ -13,12 +13,13 @@ from adapters.nengo_family.membrane import Membrane
 from adapters.nengodl.layers import channels_last, keras_layer, variables
 from adapters.nengodl.neuron import FoldedMembrane
 from adapters.nengodl.shim import nengo_dl
-from adapters.protocol import Array, Unsupported
-from tasks.spec import BatchNorm, Classify, Spike, input_shapes, output_shape
+from tasks.classify.protocol import Array
+from tasks.classify.spec import BatchNorm, Layer, Shape, Spike, input_shapes, output_shape
+from tasks.protocol import Unsupported
 
 
 class Network:
-    """The network for one minibatch size: NengoDL builds that size into its graph.
+    """A task's network for one minibatch size: NengoDL builds that size into its graph.
 
     ``folded``: one simulator step, time and samples share the minibatch [T * N]; otherwise the simulator
     steps T times through samples [N].  ``probed``: the spikes of every Spike layer are outputs, not the
@@ -28,36 +29,46 @@ class Network:
         Unsupported: the simulator's time loop has no BatchNorm over T x N.
     """
 
-    def __init__(self, task: Classify, samples: int, *, folded: bool, probed: bool, dtype: str) -> None:
-        if not folded and BatchNorm(over="time_batch") in task.layers:
+    def __init__(
+        self,
+        layers: tuple[Layer, ...],
+        input_shape: Shape,
+        *,
+        steps: int,
+        samples: int,
+        folded: bool,
+        probed: bool,
+        dtype: str,
+    ) -> None:
+        if not folded and BatchNorm(over="time_batch") in layers:
             raise Unsupported(
                 "the simulator's time loop has no BatchNorm over T x N: variant folded, or csnn_stepbn"
             )
-        self.task, self.samples, self.folded = task, samples, folded
+        self.steps, self.samples, self.folded = steps, samples, folded
         self.layers: dict[int, tf.keras.layers.Layer] = {}
         self.shapes = []
         with nengo.Network(seed=0) as network:
             nengo_dl.configure_settings(
                 dtype=dtype, trainable=False, stateful=False, keep_history=True, use_loop=not folded
             )
-            node = nengo.Node(np.zeros(int(np.prod(task.input_shape))))
-            shapes = input_shapes(task.layers, task.input_shape)
-            for index, (layer, shape) in enumerate(zip(task.layers, shapes, strict=True)):
+            node = nengo.Node(np.zeros(int(np.prod(input_shape))))
+            shapes = input_shapes(layers, input_shape)
+            for index, (layer, shape) in enumerate(zip(layers, shapes, strict=True)):
                 if isinstance(layer, Spike):
-                    kind = FoldedMembrane(layer.neuron, task.steps) if folded else Membrane(layer.neuron)
+                    kind = FoldedMembrane(layer.neuron, steps) if folded else Membrane(layer.neuron)
                     node = nengo_dl.Layer(kind)(node, gain=Choice([1]), bias=Choice([0]))
                     self.shapes.append(shape)
-                    if probed or index == len(task.layers) - 1:
+                    if probed or index == len(layers) - 1:
                         nengo.Probe(node)
                     continue
-                parts = task.steps if folded and layer == BatchNorm(over="batch") else 1
+                parts = steps if folded and layer == BatchNorm(over="batch") else 1
                 self.layers[index] = keras_layer(layer, parts=parts, dtype=dtype)
                 node = nengo_dl.Layer(self.layers[index])(
                     node,
                     shape_in=channels_last(shape),
                     shape_out=channels_last(output_shape(layer, shape)),
                 )
-            minibatch = samples * task.steps if folded else samples
+            minibatch = samples * steps if folded else samples
             with nengo_dl.Simulator(
                 network, minibatch_size=minibatch, progress_bar=False, seed=0
             ) as simulator:
@@ -71,7 +82,7 @@ class Network:
 
     def __call__(self, inputs: tf.Tensor, *, training: bool) -> list[tf.Tensor]:
         """Inputs [T, N, ...], channels last, to the spikes [T, N, neurons] of the probed Spike layers."""
-        steps = self.task.steps
+        steps = self.steps
         flat = tf.reshape(inputs, [steps, self.samples, -1])
         if self.folded:
             run = 1

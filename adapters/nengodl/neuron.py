@@ -10,7 +10,7 @@ from nengo.params import NumberParam
 
 from adapters.nengo_family.membrane import Membrane
 from adapters.nengodl.shim import nengo_dl
-from tasks.spec import Neuron
+from tasks.classify.spec import Neuron
 
 
 class FoldedMembrane(Membrane):
@@ -24,27 +24,67 @@ class FoldedMembrane(Membrane):
         self.steps = steps
 
 
-def fire(distance: tf.Tensor, alpha: float) -> tf.Tensor:
-    """Spikes 0/1 of v - threshold, the boundary itself firing; backward the ATan surrogate.
+def surrogate(distance: tf.Tensor, alpha: float) -> tf.Tensor:
+    """ATan: dS/dv = (alpha / 2) / (1 + (pi / 2 * alpha * distance)^2), Fang et al. 2021."""
+    return (alpha / 2) / (1 + tf.square(math.pi / 2 * alpha * distance))
 
-    dS/dv = (alpha / 2) / (1 + (pi / 2 * alpha * distance)^2), Fang et al. 2021.
-    """
+
+def fire(distance: tf.Tensor, alpha: float) -> tf.Tensor:
+    """Spikes 0/1 of v - threshold, the boundary itself firing; backward the surrogate."""
 
     @tf.custom_gradient
     def step(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        def backward(grad: tf.Tensor) -> tf.Tensor:
-            return grad * (alpha / 2) / (1 + tf.square(math.pi / 2 * alpha * x))
-
-        return tf.cast(x >= 0, x.dtype), backward
+        return tf.cast(x >= 0, x.dtype), lambda grad: grad * surrogate(x, alpha)
 
     return step(distance)
 
 
+def charge(x: tf.Tensor, v: tf.Tensor, tau: float | tf.Tensor) -> tf.Tensor:
+    """The membrane before it may fire, in the input's shape; ``tau`` is infinite for no leak."""
+    return v + (x if isinstance(tau, float) and math.isinf(tau) else (x - v) / tau)
+
+
 def advance(neuron: Membrane, x: tf.Tensor, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Charge, fire, reset: spikes and the membrane after reset, in the input's shape."""
-    v = v + ((x - v) / neuron.tau if neuron.leaks else x)
+    v = charge(x, v, neuron.tau)
     spikes = fire(v - neuron.threshold, neuron.alpha)
     return spikes, v * (1 - spikes)
+
+
+def over_time(neuron: FoldedMembrane, inputs: tf.Tensor) -> tf.Tensor:
+    """``advance`` from rest through all steps: inputs [steps * N, neurons], step-major, to spikes alike.
+
+    The backward pass is written out: TensorFlow takes seconds to derive it step by step for every graph.
+    """
+    steps = int(neuron.steps)
+    keep, gain = (1 - 1 / neuron.tau, 1 / neuron.tau) if neuron.leaks else (1.0, 1.0)
+
+    @tf.custom_gradient
+    def run(inputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        # as tensors, or every step would make its own
+        threshold = tf.constant(neuron.threshold, inputs.dtype)
+        tau = tf.constant(neuron.tau, inputs.dtype) if neuron.leaks else neuron.tau
+        rest = after = tf.zeros_like(inputs[: inputs.shape[0] // steps])
+        charged = []
+        for x in tf.split(inputs, steps):
+            v = charge(x, after, tau)
+            charged.append(v)
+            after = tf.where(v >= threshold, rest, v)
+        membranes = tf.concat(charged, axis=0)
+        spikes = tf.cast(membranes >= threshold, membranes.dtype)
+
+        def backward(grad: tf.Tensor) -> tf.Tensor:
+            slope = surrogate(membranes - threshold, neuron.alpha)
+            # what a membrane after its reset, v (1 - s), owes to the one before
+            through_reset = tf.split(keep * (1 - spikes - membranes * slope), steps)
+            grads = tf.split(grad * slope, steps)
+            for step in reversed(range(steps - 1)):
+                grads[step] += grads[step + 1] * through_reset[step]
+            return gain * tf.concat(grads, axis=0)
+
+        return spikes, backward
+
+    return run(inputs)
 
 
 class MembraneBuilder(nengo_dl.neuron_builders.TFNeuronBuilder):
@@ -65,14 +105,7 @@ class FoldedMembraneBuilder(nengo_dl.neuron_builders.TFNeuronBuilder):
 
     def step(self, J: tf.Tensor, dt: tf.Tensor) -> tf.Tensor:
         """Inputs [steps * N, neurons] to spikes of the same shape, from rest."""
-        neuron = self.ops[0].neurons
-        currents = tf.split(J, int(neuron.steps))
-        v = tf.zeros_like(currents[0])
-        spikes = []
-        for x in currents:
-            fired, v = advance(neuron, x, v)
-            spikes.append(fired)
-        return tf.concat(spikes, axis=0)
+        return over_time(self.ops[0].neurons, J)
 
 
 # NengoDL looks a type up exactly, not by its bases.

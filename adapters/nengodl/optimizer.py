@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tasks.spec import Classify
+from tasks.classify.spec import Classify
 
 BETAS = 0.9, 0.999
 EPS = 1e-8

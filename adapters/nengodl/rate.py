@@ -15,10 +15,10 @@ from nengo.dists import Choice
 from numpy.typing import NDArray
 
 from adapters.nengodl.layers import FlattenChannelsFirst, channels_last
-from adapters.nengodl.settings import device_memory, sync
 from adapters.nengodl.shim import nengo_dl
-from adapters.protocol import Array, Settings, Trace, Unsupported
-from tasks.spec import Classify, Conv, Linear
+from tasks.classify.protocol import Array, Trace
+from tasks.classify.spec import Classify, Conv, Linear
+from tasks.protocol import Settings, Unsupported
 
 HIDDEN = 128  # of a task whose only neurons are its outputs
 MAX_RATE = 200.0  # Hz at an input of 1
@@ -40,6 +40,20 @@ def keras_layers(task: Classify) -> list[tf.keras.layers.Layer | nengo.neurons.N
     for features in hidden:
         layers += [tf.keras.layers.Dense(features), lif]
     return [*layers, tf.keras.layers.Dense(task.classes)]
+
+
+def in_words(layer: tf.keras.layers.Layer | nengo.neurons.NeuronType) -> str:
+    """A layer of ``keras_layers`` as a report prints it."""
+    match layer:
+        case tf.keras.layers.Conv2D():
+            return f"Conv {layer.filters} 3x3"
+        case tf.keras.layers.AveragePooling2D():
+            return "AveragePool 2"
+        case tf.keras.layers.Dense():
+            return f"Linear {layer.units}"
+        case FlattenChannelsFirst():
+            return "Flatten"
+    return "LIF"
 
 
 def simulator_model(
@@ -77,7 +91,7 @@ def simulator_model(
 
 
 class RateClassifier:
-    """``Classifier`` of adapters/protocol.py in the open division; the scores are a softmax.
+    """``Classifier`` of tasks/classify/protocol.py in the open division; the scores are a softmax.
 
     Raises:
         Unsupported: another precision than float32 is asked for.
@@ -87,6 +101,7 @@ class RateClassifier:
         if settings.precision != "float32":
             raise Unsupported("variant rate trains in float32, NengoDL's default")
         self.task = task
+        self.network = " - ".join(in_words(layer) for layer in keras_layers(task))
         tf.keras.utils.set_random_seed(settings.seed)
         self.training, self.layers = simulator_model(task, synapse=None)
         self.spiking, self.spiking_layers = simulator_model(task, synapse=SYNAPSE)
@@ -149,11 +164,3 @@ class RateClassifier:
             Unsupported: always.
         """
         raise Unsupported("the open division has no reference to compare with")
-
-    def sync(self) -> None:
-        """See the protocol."""
-        sync()
-
-    def device_memory(self) -> int | None:
-        """See the protocol; TensorFlow's allocator peak."""
-        return device_memory()

@@ -11,7 +11,7 @@ import tensorflow as tf
 # tf.config can switch determinism on, but neither off nor ask for it
 from tensorflow.python.framework import config
 
-from adapters.protocol import Settings, Unsupported
+from tasks.protocol import Settings, Unsupported
 
 AUTOTUNE = "TF_CUDNN_USE_AUTOTUNE"
 

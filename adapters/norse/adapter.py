@@ -12,12 +12,12 @@ from norse.torch.functional.reset import reset_value
 from norse.torch.module.snn import SNN
 from torch import Tensor
 
-from adapters.protocol import Settings
 from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
 from adapters.torch_family.network import folded
 from adapters.torch_family.surrogate import fire
-from tasks.spec import Classify, Neuron
+from tasks.classify.spec import Classify, Neuron
+from tasks.protocol import Build, Settings
 
 
 def step(x: Tensor, state: Any, p: LIFBoxParameters | IAFParameters, dt: float) -> tuple[Tensor, Any]:
@@ -46,10 +46,12 @@ class Neurons(SNN):
 
 
 def classifier(task: Classify, settings: Settings) -> TorchClassifier:
-    """Its one variant is ``folded``."""
+    """Variant ``folded``."""
     return TorchClassifier(task, settings, folded(task, Neurons))
 
 
-configure = family.configure
 versions = partial(family.versions, "norse")
-BUILDERS = {Classify: classifier}
+configure = family.configure
+sync = family.sync
+device_memory = family.device_memory
+VARIANTS: dict[str, Build] = {"folded": classifier}

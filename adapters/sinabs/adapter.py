@@ -10,12 +10,12 @@ import torch
 from sinabs.layers import LIF
 from torch import Tensor
 
-from adapters.protocol import Settings
 from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
 from adapters.torch_family.network import folded
 from adapters.torch_family.surrogate import fire
-from tasks.spec import Classify, Neuron
+from tasks.classify.spec import Classify, Neuron
+from tasks.protocol import Build, Settings
 
 # Sinabs' interface of a spike function; its own SingleSpike returns float32 whatever the membrane is
 FIRE = SimpleNamespace(
@@ -51,10 +51,12 @@ class Neurons(LIF):
 
 
 def classifier(task: Classify, settings: Settings) -> TorchClassifier:
-    """Its one variant is ``folded``."""
+    """Variant ``folded``."""
     return TorchClassifier(task, settings, folded(task, Neurons))
 
 
-configure = family.configure
 versions = partial(family.versions, "sinabs")
-BUILDERS = {Classify: classifier}
+configure = family.configure
+sync = family.sync
+device_memory = family.device_memory
+VARIANTS: dict[str, Build] = {"folded": classifier}

@@ -9,14 +9,15 @@ import snntorch
 import torch
 from torch import Tensor, nn
 
-from adapters.protocol import Settings
 from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
 from adapters.torch_family.nef import Dynamics, TorchNef
 from adapters.torch_family.network import from_cells
 from adapters.torch_family.surrogate import fire
-from tasks.nef import Model, Nef
-from tasks.spec import Classify, Neuron
+from tasks.classify.spec import Classify, Neuron
+from tasks.nef.model import Model
+from tasks.nef.spec import Nef
+from tasks.protocol import Build, Settings
 
 
 class Leaky(snntorch.Leaky):
@@ -53,10 +54,11 @@ class Cell(nn.Module):
         return self.leaky(current, torch.zeros_like(x) if mem is None else mem)
 
 
-def classifier(task: Classify, settings: Settings) -> TorchClassifier:
-    """Variants: ``folded``, ``step`` and ``stock``."""
-    leaky = snntorch.Leaky if settings.variant == "stock" else Leaky
-    network = from_cells(task, partial(Cell, leaky=leaky), stepwise=settings.variant == "step")
+def classifier(
+    task: Classify, settings: Settings, *, leaky: type[snntorch.Leaky], stepwise: bool
+) -> TorchClassifier:
+    """Variants ``folded``, ``step`` and ``stock``."""
+    network = from_cells(task, partial(Cell, leaky=leaky), stepwise=stepwise)
     return TorchClassifier(task, settings, network)
 
 
@@ -87,6 +89,13 @@ def nef_simulator(task: Nef, settings: Settings, models: Sequence[Model]) -> Tor
     return TorchNef(task, settings, models, ExactLif)
 
 
-configure = family.configure
 versions = partial(family.versions, "snntorch")
-BUILDERS = {Classify: classifier, Nef: nef_simulator}
+configure = family.configure
+sync = family.sync
+device_memory = family.device_memory
+VARIANTS: dict[str, Build] = {
+    "folded": partial(classifier, leaky=Leaky, stepwise=False),
+    "step": partial(classifier, leaky=Leaky, stepwise=True),
+    "stock": partial(classifier, leaky=snntorch.Leaky, stepwise=False),
+    "batched": nef_simulator,
+}

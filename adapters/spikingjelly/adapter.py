@@ -10,13 +10,11 @@ import torch
 from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import Tensor, nn
 
-from adapters.protocol import Settings
 from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
 from adapters.torch_family.nef import Dynamics, TorchNef
 from adapters.torch_family.network import SpikingNetwork, Stepped, is_constant, state_dtype
-from tasks.nef import Model, Nef
-from tasks.spec import (
+from tasks.classify.spec import (
     BatchNorm,
     Classify,
     Conv,
@@ -29,6 +27,9 @@ from tasks.spec import (
     Spike,
     input_shapes,
 )
+from tasks.nef.model import Model
+from tasks.nef.spec import Nef
+from tasks.protocol import Build, Settings
 
 StepMode = Literal["s", "m"]
 
@@ -96,9 +97,8 @@ class MultiStep(SpikingNetwork):
         return sequence
 
 
-def classifier(task: Classify, settings: Settings) -> TorchClassifier:
-    """Variants: ``multistep`` and ``step``."""
-    mode: StepMode = "s" if settings.variant == "step" else "m"
+def classifier(task: Classify, settings: Settings, *, mode: StepMode) -> TorchClassifier:
+    """Variants ``multistep`` and ``step``."""
     shapes = input_shapes(task.layers, task.input_shape)
     modules = [module(spec, shape, mode) for spec, shape in zip(task.layers, shapes, strict=True)]
     network: SpikingNetwork
@@ -154,4 +154,10 @@ def configure(settings: Settings) -> dict[str, object]:
 
 
 versions = partial(family.versions, "spikingjelly")
-BUILDERS = {Classify: classifier, Nef: nef_simulator}
+sync = family.sync
+device_memory = family.device_memory
+VARIANTS: dict[str, Build] = {
+    "multistep": partial(classifier, mode="m"),
+    "step": partial(classifier, mode="s"),
+    "batched": nef_simulator,
+}

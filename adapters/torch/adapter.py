@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from adapters.protocol import Settings
 from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
 from adapters.torch_family.nef import Dynamics, TorchNef
 from adapters.torch_family.network import from_cells
 from adapters.torch_family.surrogate import fire
-from tasks.nef import Model, Nef
-from tasks.spec import Classify, Neuron
+from tasks.classify.spec import Classify, Neuron
+from tasks.nef.model import Model
+from tasks.nef.spec import Nef
+from tasks.protocol import Build, Settings
 
 
 class Cell(nn.Module):
@@ -53,17 +55,22 @@ class ExactLif(nn.Module):
         return spikes.to(current.dtype)
 
 
-def classifier(task: Classify, settings: Settings) -> TorchClassifier:
-    """Variants: ``folded`` and ``step``."""
-    network = from_cells(task, Cell, stepwise=settings.variant == "step")
-    return TorchClassifier(task, settings, network)
+def classifier(task: Classify, settings: Settings, *, stepwise: bool) -> TorchClassifier:
+    """Variants ``folded`` and ``step``."""
+    return TorchClassifier(task, settings, from_cells(task, Cell, stepwise=stepwise))
 
 
 def nef_simulator(task: Nef, settings: Settings, models: Sequence[Model]) -> TorchNef:
-    """Every variant simulates in the same way."""
+    """Variant ``batched``."""
     return TorchNef(task, settings, models, ExactLif)
 
 
-configure = family.configure
 versions = family.versions
-BUILDERS = {Classify: classifier, Nef: nef_simulator}
+configure = family.configure
+sync = family.sync
+device_memory = family.device_memory
+VARIANTS: dict[str, Build] = {
+    "folded": partial(classifier, stepwise=False),
+    "step": partial(classifier, stepwise=True),
+    "batched": nef_simulator,
+}

@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from adapters.protocol import Array, Settings, Trace
 from adapters.torch_family.encode import ENCODERS, Encode
 from adapters.torch_family.network import SpikingNetwork
-from tasks.classify import code_table
-from tasks.spec import Classify, Spike
+from tasks.classify.codes import code_table
+from tasks.classify.protocol import Array, Trace
+from tasks.classify.spec import Classify, Spike
+from tasks.protocol import Settings
 
 TENSORS = ("weight", "bias", "running_mean", "running_var")
 
 
 class TorchClassifier:
-    """``Classifier`` of adapters/protocol.py for a ``SpikingNetwork``.
+    """``Classifier`` of tasks/classify/protocol.py for a ``SpikingNetwork``.
 
     ``encode`` turns uint8 images [N, ...] into inputs [T, N, ...]; an adapter whose framework
     brings its own encoder passes it, else the task's encoder in encode.py is used.
@@ -48,7 +49,16 @@ class TorchClassifier:
             self.optimizer = torch.optim.Adam(parameters, lr=self.task.lr)
         else:
             self.optimizer = torch.optim.SGD(parameters, lr=self.task.lr, momentum=self.task.momentum)
+        self.stepped = 0
+        self.optimizer.register_step_post_hook(self._count)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp and self.half is torch.float16)
+
+    def _count(self, *_: object) -> None:
+        self.stepped += 1
+
+    def steps(self) -> int:
+        """See the protocol; in float16 fewer than batches where GradScaler left out an infinite gradient."""
+        return self.stepped
 
     def load(self, images: NDArray[np.uint8], labels: NDArray[np.integer]) -> None:
         """See the protocol; images stay uint8 on the device."""
@@ -150,15 +160,6 @@ class TorchClassifier:
             self.optimizer.zero_grad()
         join = torch.stack if self.network.stepwise else torch.cat
         return Trace(spikes=tuple(to_numpy(join(calls)) for calls in recorded), gradients=gradients)
-
-    def sync(self) -> None:
-        """See the protocol."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
-
-    def device_memory(self) -> int | None:
-        """See the protocol; torch's ``max_memory_allocated``."""
-        return torch.cuda.max_memory_allocated() if self.device.type == "cuda" else None
 
 
 def to_numpy(tensor: Tensor) -> Array:

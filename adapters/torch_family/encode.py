@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tasks.spec import Encoder
+from tasks.classify.spec import Encoder
 
 # images uint8 [N, ...], steps T, dtype -> [T, N, ...]
 Encode = Callable[[Tensor, int, torch.dtype], Tensor]

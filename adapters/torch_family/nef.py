@@ -10,13 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adapters.protocol import Array, NefResult, Settings, Unsupported
-from tasks.nef import Float, Model, Nef, stack
+from tasks.nef.model import Model, stack
+from tasks.nef.protocol import Array, NefResult
+from tasks.nef.spec import Float, Nef
+from tasks.protocol import Settings, Unsupported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dynamics:
-    """LIF with exact integration and refractory time, threshold 1; the equations of ``tasks.nef.Nef``."""
+    """LIF with exact integration and refractory time, threshold 1; as ``tasks.nef.spec.Nef`` has it."""
 
     dt: float
     tau_rc: float
@@ -103,7 +105,7 @@ def matrices(task: Nef, models: Sequence[Model]) -> Matrices:
 
 
 class TorchNef:
-    """``NefSimulator`` of adapters/protocol.py around a framework's neurons.
+    """``NefSimulator`` of tasks/nef/protocol.py around a framework's neurons.
 
     Raises:
         Unsupported: the precision is neither float32 nor float64.
@@ -154,12 +156,3 @@ class TorchNef:
             decoded=torch.stack(decoded, dim=1).cpu().numpy(),
             spikes={e.name: part.cpu().numpy() for e, part in zip(self.task.ensembles, parts, strict=True)},
         )
-
-    def sync(self) -> None:
-        """See the protocol."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
-
-    def device_memory(self) -> int | None:
-        """See the protocol; torch's ``max_memory_allocated``."""
-        return torch.cuda.max_memory_allocated() if self.device.type == "cuda" else None

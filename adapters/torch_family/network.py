@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from adapters.protocol import Unsupported
-from tasks.spec import (
+from tasks.classify.spec import (
     BatchNorm,
     Classify,
     Conv,
@@ -21,6 +20,7 @@ from tasks.spec import (
     Spike,
     input_shapes,
 )
+from tasks.protocol import Unsupported
 
 # The reset of a framework's stateful modules, called before every batch.
 Reset = Callable[[nn.Module], None]

@@ -7,7 +7,7 @@ import platform
 
 import torch
 
-from adapters.protocol import Settings, Unsupported
+from tasks.protocol import Settings, Unsupported
 
 
 def configure(settings: Settings) -> dict[str, object]:
@@ -33,6 +33,17 @@ def configure(settings: Settings) -> dict[str, object]:
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "seed": torch.initial_seed(),
     }
+
+
+def sync() -> None:
+    """Wait for the GPU, where one is in use."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+def device_memory() -> int | None:
+    """Peak of torch's allocator in bytes (``max_memory_allocated``); None where no GPU is in use."""
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_initialized() else None
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The spike function of ``tasks.spec.Neuron`` for frameworks whose own fires only above the threshold."""
+"""The spike function of the tasks, for frameworks whose own fires only above the threshold."""
 
 from __future__ import annotations
 

@@ -1,49 +1,64 @@
-"""How much others used the CPU while a cell ran: figures are worth something on a quiet machine only."""
+"""How much others use the CPU: figures are worth something on a quiet machine only."""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, process_time
 
-import psutil
+_TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
-class ForeignLoad:
-    """From its making on, the share of the usable cores' time that went to nobody of this benchmark.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One moment: all in seconds; ``busy`` None where the kernel does not say what the cores have worked."""
+
+    time: float
+    busy: float | None
+    own: float
+
+
+def read(group: int) -> Reading:
+    """Now; ``own`` is the CPU time of this process and of the process group ``group``."""
+    return Reading(monotonic(), busy_seconds(os.sched_getaffinity(0)), process_time() + group_seconds(group))
+
+
+def foreign_share(start: Reading, stop: Reading) -> float | None:
+    """The share of the usable cores' time that went to nobody of this benchmark, 0 to 1; None if unknown.
 
     What a hypervisor gave to other machines (steal) is among it.
     """
-
-    def __init__(self) -> None:
-        self._cores = os.sched_getaffinity(0)
-        self._start = monotonic()
-        self._before = busy_seconds(self._cores) - process_time()
-
-    def share(self, group: int) -> float:
-        """The share until now, 0 to 1; ``group`` is the worker's process group, begun since."""
-        busy = busy_seconds(self._cores) - process_time() - self._before - group_seconds(group)
-        return min(1.0, max(0.0, busy / (monotonic() - self._start) / len(self._cores)))
+    if start.busy is None or stop.busy is None:
+        return None
+    available = (stop.time - start.time) * len(os.sched_getaffinity(0))
+    foreign = (stop.busy - start.busy) - (stop.own - start.own)
+    return min(1.0, max(0.0, foreign / available)) if available > 0 else None
 
 
-def busy_seconds(cores: set[int]) -> float:
-    """What these cores have worked since the machine started, whoever for."""
-    ticks = 0
+def busy_seconds(cores: set[int]) -> float | None:
+    """What these cores have worked since the machine started, whoever for.
+
+    None where /proc/stat lacks one of them, as in containers that number the cores anew.
+    """
+    ticks, seen = 0, set()
     for line in Path("/proc/stat").read_text(encoding="ascii").splitlines():
         name, *fields = line.split()
         if name.startswith("cpu") and name != "cpu" and int(name[3:]) in cores:
             user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[:8])
             ticks += user + nice + system + irq + softirq + steal
-    return ticks / os.sysconf("SC_CLK_TCK")
+            seen.add(int(name[3:]))
+    return ticks * _TICK if seen == cores else None
 
 
 def group_seconds(group: int) -> float:
     """CPU time of a process group's members and of their children that have ended."""
-    total = 0.0
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, ProcessLookupError):
-            if os.getpgid(process.pid) == group:
-                times = process.cpu_times()
-                total += times.user + times.system + times.children_user + times.children_system
-    return total
+    ticks = 0
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with suppress(OSError):  # it has ended meanwhile
+                fields = Path(entry.path, "stat").read_bytes().rpartition(b")")[2].split()
+                if int(fields[2]) == group:
+                    ticks += sum(int(field) for field in fields[11:15])
+    return ticks * _TICK

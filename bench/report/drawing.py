@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -16,8 +15,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bench.records import Cell
-from bench.report.ranking import Row, Section
-from bench.report.text import ABSENT, megabytes
+from bench.report.figures import FIGURES
+from bench.report.sections import Row, Section
+from bench.report.text import ABSENT
 
 INK = "#1f2a37"  # all text and lines
 PAPER = "#ffffff"  # the background and the rims of the markers
@@ -25,13 +25,13 @@ PAPER = "#ffffff"  # the background and the rims of the markers
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
 _DASHES = ("-", "--", ":", "-.")
 _HATCHES = ("", "///", "\\\\\\", "xxx", "---", "|||", "+++", "//")
-# the first seven follow Paul Tol's "bright" scheme, told apart with any colour vision
+# after Paul Tol's "bright" scheme, told apart with any colour vision, its light colours darker
 _COLOURS = (
     "#4477aa",
     "#ee6677",
     "#228833",
-    "#ccbb44",
-    "#66ccee",
+    "#a08a00",
+    "#1a94b8",
     "#aa3377",
     "#888888",
     "#8c6d5a",
@@ -57,7 +57,7 @@ RC: dict[str, Any] = {
     "hatch.linewidth": 0.8,
     "legend.frameon": False,
     "legend.labelcolor": INK,
-    "savefig.dpi": 150,
+    "svg.fonttype": "none",  # letters stay letters: they can be searched, and read aloud
     "svg.hashsalt": "spikebench",
     "text.color": INK,
     "text.parse_math": False,
@@ -149,36 +149,25 @@ def label(row: Row, look: Styles) -> str:
 
 def memory_bars(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
     """Peak memory of the host and, where there is one, of the device."""
-    return bars(
-        rows,
-        look,
-        [
-            ("host_peak_bytes", "host peak (MB)", megabytes, 1e-6),
-            ("device_allocated_bytes", "device, allocator peak (MB)", megabytes, 1e-6),
-            ("device_used_bytes", "device, used (MB)", megabytes, 1e-6),
-        ],
-    )
+    return bars(rows, look, ("host_peak_bytes", "device_allocated_bytes", "device_used_bytes"))
 
 
-Panel = tuple[str, str, Callable[[float], str], float]  # figure, axis label, spelling of the numbers, scale
-
-
-def bars(rows: Sequence[Row], look: Styles, panels: Sequence[Panel]) -> Figure | None:
+def bars(rows: Sequence[Row], look: Styles, names: Sequence[str]) -> Figure | None:
     """One panel of horizontal bars (medians) per figure that any row has; the points are the seeds."""
-    panels = [panel for panel in panels if any(_finite(row, panel[0]) for row in rows)]
+    panels = [FIGURES[name] for name in names if any(row.values(name) for row in rows)]
     if not panels:
         return None
     labels = [label(row, look) for row in rows]
     chosen = [look[row.adapter, row.variant] for row in rows]
     # tick labels of neighbouring panels need room
     layout = ConstrainedLayoutEngine(wspace=0.08)
-    figure = Figure(figsize=(8, 1.3 + 0.45 * len(rows)), layout=layout)
-    all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axes, (column, name, spell, scale) in zip(all_axes, panels, strict=True):
+    drawn = Figure(figsize=(8, 1.3 + 0.45 * len(rows)), layout=layout)
+    all_axes = drawn.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, panel in zip(all_axes, panels, strict=True):
         values = [
-            (title, scale * value)
+            (title, panel.scale * value)
             for row, title in zip(rows, labels, strict=True)
-            for value in _finite(row, column)
+            for value in row.values(panel.name)
         ]
         frame = pd.DataFrame(values, columns=["label", "value"])
         common: dict[str, Any] = {"data": frame, "x": "value", "y": "label", "order": labels, "ax": axes}
@@ -187,23 +176,19 @@ def bars(rows: Sequence[Row], look: Styles, panels: Sequence[Panel]) -> Figure |
             shape = chosen[round(bar.get_y() + bar.get_height() / 2)]
             bar.set(facecolor=shape.colour, edgecolor=PAPER, hatch=shape.hatch, linewidth=0)
         sns.stripplot(**common, color=INK, size=4, jitter=False, clip_on=False, zorder=4)
-        axes.set(xlabel=name, ylabel="")
+        axes.set(xlabel=panel.heading, ylabel="")
         # room for the numbers beside the bars, which take more of a narrow panel
         axes.set_xlim(0, (1.08 + 0.13 * len(panels)) * (max(value for _, value in values) or 1.0))
         axes.locator_params(axis="x", nbins=9 // len(panels))
         axes.grid(axis="y", visible=False)
         sns.despine(ax=axes, left=True)
         for place, row in enumerate(rows):
-            known = _finite(row, column)
+            known = row.values(panel.name)
             axes.annotate(
-                spell(median(known)) if known else f"{ABSENT} not measured",
-                (scale * max(known, default=0.0), place),
+                panel.spell(median(known)) if known else f"{ABSENT} not measured",
+                (panel.scale * max(known, default=0.0), place),
                 xytext=(6, 0),
                 textcoords="offset points",
                 va="center",
             )
-    return figure
-
-
-def _finite(row: Row, column: str) -> list[float]:
-    return [value for value in row.values(column) if math.isfinite(value)]
+    return drawn

@@ -1,118 +1,67 @@
-"""The words of the report, explained once for both of its formats."""
+"""The words of the report, explained once for both of its formats; figures explain themselves."""
 
 from __future__ import annotations
 
-GLOSSARY: tuple[tuple[str, str], ...] = (
+from collections.abc import Iterable
+
+from bench.report.figures import FIGURES
+from bench.report.pages import Page
+
+_COMPARISON: tuple[tuple[str, str], ...] = (
     (
-        "rank",
-        "By s/epoch (simulated networks: by networks × s/s), among rows with status ok whose parity is exact "
-        "or within and whose finished seeds all ended ok. Rows on another device than was asked for and rows "
-        "of inference alone have no rank. R1, R2, ... rank the reduced precision rows among themselves.",
+        "round",
+        "All frameworks of one question live side by side and take turns, one at a time, in an order "
+        "shuffled anew each round: a slice of the same batches, or the same simulation. What disturbs the "
+        "machine disturbs them all.",
     ),
     (
-        "test accuracy",
-        "Share of all test images classified correctly after the last epoch, if there was any. The "
-        "curves are evaluated on the number of images that their axis names.",
+        "baseline, control",
+        "The baseline is what the others are compared with. The control is the same once more, in a process "
+        "of its own: how far its ratio strays from 1 is what this run cannot tell apart.",
     ),
     (
-        "s/epoch",
-        "Seconds per training epoch: the median of the epochs after the first one, the device "
-        "synchronised before and after. Evaluation is not part of it.",
+        "time / baseline",
+        "The median over rounds of a row's time over the baseline's in the same round, with its 95 % "
+        "interval and the rounds that were used; below 1 is faster. It speaks of the processes of this run "
+        "on this machine. With several seeds, each is one value and the interval is that over seeds.",
     ),
     (
-        "cold epoch",
-        "Seconds of the first epoch, in which compilation, kernel selection and caching happen. It is "
-        "never part of s/epoch.",
-    ),
-    ("training", "Seconds of all epochs together: the time to compare across divisions."),
-    (
-        "open division",
-        "The same images and the same goal, reached in the framework's own way: another network or another "
-        "kind of learning. It has no certificate and no rank.",
+        "disturbed",
+        "A turn in which others used more than 6 % of the CPU. It stays in the record and out of the "
+        "comparison.",
     ),
     (
-        "inference alone",
-        "A framework that cannot train is given weights trained on all 60,000 images at T = 100 for three "
-        "epochs (tasks/trained.py); its certificate compares spikes, since it has no gradients.",
+        "tie group",
+        "Rows with a letter in common are equally fast as far as this run can say. One is called faster "
+        "only where the interval of their ratio excludes 1 and the ratio exceeds both 1.05 and the "
+        "control's interval.",
     ),
     (
-        "× fastest",
-        "This row's s/epoch (or seconds per network) over that of the fastest row ranked with it. It is a "
-        "ratio within this one run on this one machine, without a confidence interval; it is no claim of a "
-        "speed-up.",
+        "closed, open division",
+        "Closed: the same network, equations, initial weights, optimiser and order of data, compared only "
+        "with a certificate that passed. Open: the same data and goal, the framework's own way. It has no "
+        "certificate and stands apart.",
     ),
-    ("images/s", "Training images per second."),
-    (
-        "RMSE",
-        "Root mean square difference between what a network decodes and its ideal, the same network with "
-        "every ensemble replaced by its function; the median over networks and stimuli, the first 0.2 s left "
-        "out.",
-    ),
-    (
-        "networks × s/s",
-        "Networks times simulated seconds per second of wall time: the median of the runs "
-        "after the first one. Building and the first run are apart.",
-    ),
-    (
-        "build, first run",
-        "Build: seconds from the networks' arrays to a simulator that can run; drawing the neurons and "
-        "solving the decoders is not part of it. First run: seconds of the first simulation, in which "
-        "compilation and caching happen. Neither is part of networks × s/s.",
-    ),
-    (
-        "RMSE over n",
-        "The same networks in several sizes: n is the number of neurons of a one-dimensional ensemble. All "
-        "tables and other plots are of the one size that was timed.",
-    ),
-    (
-        "mean output, bias",
-        "Mean over time of what a network decodes, and of its difference from the ideal, with its sign; "
-        "the median over networks, the first 0.2 s left out. Worst RMSE is that of the worst network.",
-    ),
-    (
-        "drift",
-        "Slope of the straight line through what a memory decodes while it should hold its value, in units "
-        "per second: the median over networks; worst drift is the steepest, without its sign.",
-    ),
-    (
-        "raster",
-        "When neurons fired: a line per neuron, a tick per spike, of the output ensemble of one network.",
-    ),
-    ("evaluation", "Seconds to classify all test images."),
-    (
-        "host peak",
-        "Largest resident memory of the cell's process, libraries included. MB are 10^6 bytes.",
-    ),
-    (
-        "device allocated, device used",
-        "Peak of the framework's own allocator, and growth of the device's used memory. On the CPU "
-        "there is no device memory and these columns are left out.",
-    ),
-    ("spike rate", "Spikes per neuron and time step."),
+)
+_CERTIFICATES: tuple[tuple[str, str], ...] = (
     (
         "parity",
-        "Result of the certificate: the adapter's spikes, gradients and weight updates against a "
-        "float64 reference, before anything is timed. exact: equal up to rounding. within: inside "
-        "the stated tolerance. reduced precision: the same code path is certified in float32 and the "
-        "deviation is measured. wrong: other work than was asked for, never ranked. Certificates are made "
-        "on one CPU thread.",
-    ),
-    (
-        "rounded reference",
-        "The yardstick for the spike difference of simulated networks in float32: how many spikes differ "
-        "when the float64 reference itself is given time constants rounded to float32. One spike that "
-        "changes its step can move many that follow. Both are 1 minus the share of spikes in common.",
+        "Result of the certificate: the adapter's spikes, gradients and weight updates against a float64 "
+        "reference, before anything is timed. exact: equal up to rounding. within: inside the stated "
+        "tolerance. reduced precision: the same code path is certified in float32 and the deviation is "
+        "measured. wrong: other work than was asked for, never compared. Certificates are made on one CPU "
+        "thread and kept until something that they depend on changes.",
     ),
     (
         "seeds",
-        "Number of seeds (processes) in the row. With several, a figure is their median and its range "
-        "is given with it; n is said where fewer seeds have the figure.",
+        "Number of seeds (processes) in the row. With several, a figure is their median and its range is "
+        "given with it; n is said where fewer seeds have the figure.",
     ),
     (
         "plots",
-        "Every point is one seed; a faint point of RMSE over n is one simulated network. Bars, the numbers "
-        "beside them and the lines over n are medians. Curves that coincide lie on one another, and their "
-        "points show as rings or, over n, side by side.",
+        "Every point is one seed, or one round where the title speaks of rounds. Bars, the numbers beside "
+        "them and lines over sizes are medians. Curves that coincide lie on one another, and their points "
+        "show as rings or side by side.",
     ),
 )
 
@@ -127,3 +76,11 @@ STATUSES: tuple[tuple[str, str], ...] = (
     ("out_of_memory", "Host or device memory did not suffice."),
     ("pending", "Planned, with no record yet."),
 )
+
+
+def glossary(pages: Iterable[Page], measured: Iterable[str]) -> list[tuple[str, str]]:
+    """Every term of a report that shows these pages and measured these figures."""
+    known = set(measured)
+    figures = [(figure.heading, figure.meaning) for name, figure in FIGURES.items() if name in known]
+    own = [term for page in pages for term in page.terms]
+    return [*_COMPARISON, *figures, *own, *_CERTIFICATES]

@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from bench.records import Cell, Manifest, Record, load_manifest, load_records, write_atomically
-from bench.report import tables
-from bench.report.drawing import INK, PAPER, Styles, styles
-from bench.report.glossary import GLOSSARY, STATUSES
-from bench.report.plots import Plot, plots
-from bench.report.ranking import PENDING, Row, Section, sections
+from bench.records import Cell, Manifest, load_manifest, load_records, write_atomically
+from bench.report import sentences, tables
+from bench.report.glossary import STATUSES, glossary
+from bench.report.pages import Page, network_of, page_of
+from bench.report.sections import PENDING, Row, Section, sections
 from bench.report.tables import Table
 from bench.report.text import ABSENT, markdown
 
-QUIET = 0.05  # the largest share of the CPU that others may use without a warning
+if TYPE_CHECKING:
+    from bench.report.drawing import Styles
+    from bench.report.plots import Plot
 
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A section as the templates need it."""
+    """A section as the templates need it; ``tables`` stand below the comparison by their titles."""
 
     section: Section
+    network: str
+    work: str
+    noise: str
     table: Table
-    stimuli: Table | None
-    warning: str
+    tables: list[tuple[str, Table]]
     plots: list[Plot]
     remarks: list[str]
 
@@ -47,13 +50,21 @@ def write_report(folder: Path) -> Path:
         FileNotFoundError: the folder is no run.
     """
     manifest, records = load_manifest(folder), load_records(folder)
-    look = styles([cell for cell in manifest.cells if cell.kind != "certify"])
     found = sections(manifest, records)
-    shown = [_task(section, look) for section in found]
+    pages = {section.cell.family: page_of(section.cell.family) for section in found}
+    # only now: page_of has settled how matplotlib is imported
+    from bench.report.drawing import styles
+
+    look = styles([cell for cell in manifest.cells if cell.stage == "run"])
+    shown = [_task(section, pages[section.cell.family], look) for section in found]
     content: dict[str, object] = {
         "manifest": manifest,
         "facts": _facts(manifest),
-        "progress": _progress(manifest, records),
+        "answers": [
+            ("Same work?", sentences.same_work(manifest, records, pages)),
+            ("How sure?", sentences.how_sure(found)),
+        ],
+        "progress": sentences.progress(manifest, records),
         "tasks": shown,
         "certificates": tables.certificates(manifest, records),
         "asked": tables.tasks(found),
@@ -67,15 +78,16 @@ def write_report(folder: Path) -> Path:
         ],
         "read_back": tables.settings_read_back(records),
         "versions": tables.versions(records),
-        "glossary": GLOSSARY,
+        "glossary": glossary(pages.values(), (name for record in records for name in record.figures)),
         "statuses": STATUSES,
     }
     target = folder / "report"
     target.mkdir(exist_ok=True)
+    for old in (*target.glob("*.svg"), *target.glob("*.png")):  # of an earlier report
+        old.unlink()
     for task in shown:
         for plot in task.plots:
             write_atomically(target / f"{plot.name}.svg", plot.svg)
-            (target / f"{plot.name}.png").write_bytes(plot.png)
     templates = _templates()
     write_atomically(target / "report.md", templates.get_template("report.md.j2").render(content))
     page = target / "index.html"
@@ -93,12 +105,15 @@ def _templates() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["markdown"] = markdown
+    environment.filters["as_markdown"] = tables.as_markdown
     environment.filters["inline"] = _inline
     return environment
 
 
 def _inline(plot: Plot) -> Markup:
     """The plot as an element of the page, in the colours of the page's light or dark theme."""
+    from bench.report.drawing import INK, PAPER
+
     svg = plot.svg[plot.svg.index("<svg") :]
     svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)
     # groups are never referred to, and the same names would recur in every plot of the page
@@ -109,7 +124,7 @@ def _inline(plot: Plot) -> Markup:
 def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     """What the reader must know before the first figure."""
     machine, git = manifest.machine, manifest.git
-    timed = [cell for cell in manifest.cells if cell.kind != "certify"]
+    timed = [cell for cell in manifest.cells if cell.stage == "run"]
     gpu = machine.get("gpu")
     parts = [machine.get("name"), machine.get("cpu"), gpu.get("name") if isinstance(gpu, dict) else gpu]
     if cores := machine.get("cores"):
@@ -139,38 +154,32 @@ def _seeds(timed: Iterable[Cell]) -> str:
     return " to ".join(map(str, dict.fromkeys((fewest, counts[-1])))) + (f" ({word})" if word else "")
 
 
-def _progress(manifest: Manifest, records: Sequence[Record]) -> str:
-    total = len(manifest.cells)
-    endings = Counter(record.status for record in records)
-    counted = ", ".join(f"{count} {status}" for status, count in endings.most_common())
-    state = (
-        f"All {total} cells are finished"
-        if len(records) == total
-        else (f"Partial run: {len(records)} of {total} cells are finished")
-    )
-    return f"{state} ({counted})." if counted else f"{state}."
+def _task(section: Section, page: Page, look: Styles) -> _Task:
+    from bench.report.plots import plots
 
-
-def _task(section: Section, look: Styles) -> _Task:
-    made, lacking = plots(section, look)
+    drawn = plots(section, page.plots, look)
     remarks: list[str] = []
-    if made and lacking:
-        remarks.append(f"Not plotted, because no cell measured it: {'; '.join(lacking)}.")
+    if drawn.made and drawn.lacking:
+        remarks.append(f"Not plotted, because no cell measured it: {'; '.join(drawn.lacking)}.")
+    if drawn.broken:
+        remarks.append(f"Could not be drawn: {'; '.join(drawn.broken)}.")
+    if not drawn.made:
+        remarks.append("There is no plot: no row of this task has figures to compare.")
     left_out = [
         f"{row.adapter} {row.variant} ({_why_left_out(row)})"
         for row in section.rows
         if not row.comparable and row.status != PENDING
     ]
-    if not made:
-        remarks.append("There is no plot: no row of this task has figures to compare.")
     if left_out:
         remarks.append(f"Not in the plots: {', '.join(left_out)}.")
     return _Task(
         section=section,
-        table=tables.comparison(section),
-        stimuli=tables.stimuli(section) if section.cell.kind == "nef" else None,
-        warning=_warning(section),
-        plots=made,
+        network=network_of(section.cell),
+        work=page.work(section.cell),
+        noise=sentences.control(section),
+        table=tables.comparison(section, page),
+        tables=[(title, made) for title, make in page.tables if (made := make(section)).groups],
+        plots=drawn.made,
         remarks=remarks,
     )
 
@@ -179,16 +188,3 @@ def _why_left_out(row: Row) -> str:
     if row.apart:
         return row.apart
     return row.status if row.status != "ok" else "parity wrong"
-
-
-def _warning(section: Section) -> str:
-    """Which rows were measured on a busy machine; empty if none was."""
-    busy = []
-    for row in section.rows:
-        metrics = (metric for record in row.records for metric in record.metrics)
-        share = max((m.value for m in metrics if m.metric == "foreign_cpu_share"), default=0)
-        if share > QUIET:
-            busy.append(f"{row.adapter} {row.variant} ({share:.0%})")
-    if not busy:
-        return ""
-    return f"Measured while other processes used the CPU, so that the times are too long: {', '.join(busy)}."

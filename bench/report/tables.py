@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from bench.records import Cell, Manifest, Metric, Record, dumps
-from bench.report import text
-from bench.report.ranking import PENDING, TIERS, Row, Section, Tier
-from bench.report.scores import own_n, scores
+from bench.report import sentences, text
+from bench.report.figures import FIGURES, Figure
+from bench.report.pages import Page, network_of
+from bench.report.sections import PENDING, TIERS, Row, Section, Tier
 from bench.report.text import ABSENT
+from tasks.families import families
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What stands in one place of a table; ``note`` is smaller, beneath it or in brackets."""
+    """What stands in one place of a table; ``note`` is smaller, below or in brackets; ``tip`` on demand."""
 
     text: str
     note: str = ""
+    tip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
     """The title of a column.
 
-    ``numeric`` is aligned to the right.  ``below`` is a long text, mostly empty, that says more about
-    the column before it: the page gives both a line of their own beneath the row.
+    ``numeric`` is aligned to the right.  ``note`` is smaller, ``tip`` on demand.  ``below`` is a long text,
+    mostly empty, that says more about the row: the page gives it a line of its own beneath the row.
     """
 
     text: str
     numeric: bool = False
     below: bool = False
+    note: str = ""
+    tip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,213 +56,294 @@ class Table:
     groups: list[Group]
 
 
-@dataclass(frozen=True, slots=True)
-class _Figure:
-    heading: str
-    column: str
-    spell: Callable[[float], str]
-    summary: Callable[[list[float]], float] = median
-
-
-_HOST = _Figure("host peak (MB)", "host_peak_bytes", text.megabytes)
-_FIGURES: tuple[_Figure, ...] = (
-    _Figure("cold epoch (s)", "cold_epoch_seconds", text.significant),
-    _Figure("training (s)", "train_seconds", text.significant),
-    _Figure("images/s", "images_per_second", text.whole),
-    _Figure("evaluation (s)", "eval_seconds", text.significant),
-    _HOST,
-)
-_DEVICE_FIGURES = (
-    _Figure("device allocated (MB)", "device_allocated_bytes", text.megabytes),
-    _Figure("device used (MB)", "device_used_bytes", text.megabytes),
-)
-_ACCURACY = _Figure("test accuracy (%)", "test_accuracy", text.percent)
-_EPOCH = _Figure("s/epoch", "epoch_seconds", text.significant)
-_RMSE = _Figure("RMSE", "rmse", text.significant)
-_SPEED = _Figure("networks × s/s", "sim_speed", text.significant)
-_BUILD = _Figure("build (s)", "build_seconds", text.significant)
-_FIRST_RUN = _Figure("first run (s)", "first_run_seconds", text.significant)
-_SPIKE_RATE = _Figure("spike rate", "spike_rate", text.rate)
-
-# of metrics and not of figures: one stimulus at a time
-_SCORES = (
-    _Figure("RMSE", "rmse", text.significant),
-    _Figure("worst RMSE", "rmse_worst", text.significant, max),
-    _Figure("bias", "bias", text.significant),
-    _Figure("mean output", "mean_output", text.significant),
-    _Figure("drift (1/s)", "drift", text.significant),
-    _Figure("worst drift (1/s)", "drift_worst", text.significant, max),
-)
-
-_TIER_TITLES = {
-    "ranked": "Ranked",
-    "reduced precision": "Reduced precision, ranked apart",
-    "open": "Open division: the same images and goal, the framework's own way; not ranked",
-    "not ranked": "Not ranked",
+_TIER_TITLES: dict[Tier, str] = {
+    "compared": "Compared, by time / baseline",
+    "reduced precision": "Reduced precision, compared apart",
+    "open": "Open division: the same data and goal, the framework's own way; not compared",
+    "not compared": "Not compared",
 }
+_OTHER_NETWORK = "ran another network"
 
 
-def comparison(section: Section) -> Table:
-    """All adapters and variants of one section; device memory only where there is a device."""
-    quality, pace, figures = (_ACCURACY, _EPOCH, _FIGURES)
-    if section.cell.kind == "nef":
-        quality, pace, figures = (_RMSE, _SPEED, (_BUILD, _FIRST_RUN, _HOST))
-    if section.cell.device != "cpu":
-        figures += _DEVICE_FIGURES
+def comparison(section: Section, page: Page) -> Table:
+    """All adapters and variants of one section."""
+    columns = figures_of(section, page)
+    counts = {figure.name: _counts(section.rows, page, figure) for figure in columns}
     headings = [
-        Heading("rank", True),
         Heading("adapter"),
-        Heading("variant"),
-        Heading(quality.heading, True),
-        Heading(pace.heading, True),
-        Heading("× fastest", True),
-        *(Heading(figure.heading, True) for figure in figures),
-        Heading(_SPIKE_RATE.heading, True),
+        Heading("time / baseline", numeric=True),
+        Heading("tie group"),
+        *(
+            Heading(figure.heading, numeric=True, note=_common(counts[figure.name]), tip=figure.meaning)
+            for figure in columns
+        ),
         Heading("parity"),
-        Heading("seeds", True),
+        Heading("seeds", numeric=True),
         Heading("status"),
         Heading("reason", below=True),
+        Heading(_OTHER_NETWORK, below=True),
     ]
-    lines = [(row.tier, _comparison_row(row, quality, pace, figures)) for row in section.rows]
-    return Table(headings, _tiers(lines, f" by {pace.heading}"))
+    lines = []
+    for row in section.rows:
+        of = {name: "" if _common(count) else count.get(_key(row), "") for name, count in counts.items()}
+        entries = [
+            names(row),
+            _ratio(row, section),
+            Entry(f"= {row.group}" if row.group else ""),
+            *(_figure(row, figure, of[figure.name]) for figure in columns),
+            Entry(row.parity or ABSENT, tip=_certified(row)),
+            Entry(str(row.seeds) if row.seeds == row.planned else f"{row.seeds} of {row.planned}"),
+            Entry(row.status),
+            Entry(row.reason),
+            Entry(_network(row)),
+        ]
+        lines.append((row, entries))
+    table = by_tier(headings, lines)
+    return _without(table, [title for title in ("tie group", _OTHER_NETWORK) if _is_empty(table, title)])
 
 
-def stimuli(section: Section) -> Table:
-    """What the networks of a NEF section decoded under each stimulus, at the size that was timed.
-
-    A score that no row has is left out: nothing drifts where nothing is remembered.
-    """
-    n = own_n(section.cell)
-    found = [(row, stimulus, values) for row in section.rows for stimulus, values in scores(row, n).items()]
-    measured = {metric for _, _, values in found for metric in values}
-    columns = [score for score in _SCORES if score.column in measured]
-    headings = [Heading("rank", True), Heading("adapter"), Heading("variant"), Heading("stimulus")]
-    headings += [Heading(score.heading, True) for score in columns]
-    lines = [
-        (
-            row.tier,
-            [
-                *_names(row),
-                Entry(stimulus),
-                *(_entry(values.get(score.column, []), row.seeds, score) for score in columns),
-            ],
-        )
-        for row, stimulus, values in found
-    ]
-    return Table(headings, _tiers(lines))
+def brief(section: Section, page: Page) -> Table:
+    """The rows of a section that have figures, and only the figures that decide: for a README."""
+    rows = tuple(row for row in section.rows if row.status == "ok")
+    table = comparison(replace(section, rows=rows), replace(page, others=("host_peak_bytes",)))
+    return _without(table, ["seeds", "status", "reason"])
 
 
-def _tiers(lines: Sequence[tuple[Tier, list[Entry]]], order: str = "") -> list[Group]:
-    """A group for each tier that has lines; ``order`` says what the ranked ones are ranked by."""
+def figures_of(section: Section, page: Page) -> list[Figure]:
+    """The figures that have a column: the page's first two, and of the others what any row has."""
+    measured = {name for row in section.rows for record in row.records for name in record.figures}
+    first = [name for name in (page.quality, page.pace) if name]
+    others = page.others if first else FIGURES
+    return [FIGURES[name] for name in [*first, *(name for name in others if name in measured)]]
+
+
+def by_tier(headings: list[Heading], lines: Sequence[tuple[Row, list[Entry]]]) -> Table:
+    """A group for each tier that has lines."""
     groups = []
     for tier in TIERS:
-        if rows := [line for of, line in lines if of == tier]:
-            groups.append(Group(rows, _TIER_TITLES[tier] + (order if tier == "ranked" else "")))
-    return groups
+        if rows := [line for row, line in lines if row.tier == tier]:
+            groups.append(Group(rows, _TIER_TITLES[tier]))
+    return Table(headings, groups)
 
 
-def _comparison_row(row: Row, quality: _Figure, pace: _Figure, figures: Sequence[_Figure]) -> list[Entry]:
-    return [
-        *_names(row),
-        _figure(row, quality),
-        _figure(row, pace),
-        Entry(f"{row.ratio:.2f}" if row.ratio else ""),
-        *(_figure(row, figure) for figure in figures),
-        _figure(row, _SPIKE_RATE),
-        Entry(row.parity or ABSENT),
-        Entry(str(row.seeds) if row.seeds == row.planned else f"{row.seeds} of {row.planned}"),
-        Entry(row.status),
-        Entry(row.reason),
-    ]
+def names(row: Row) -> Entry:
+    """Who ran."""
+    return Entry(row.adapter, row.variant)
 
 
-def _names(row: Row) -> list[Entry]:
-    mark = "R" if row.tier == "reduced precision" else ""
-    return [Entry(f"{mark}{row.rank}" if row.rank else ""), Entry(row.adapter), Entry(row.variant)]
+def _ratio(row: Row, section: Section) -> Entry:
+    """Time over the baseline's, with its 95 % interval and the rounds of which it is made."""
+    if row.ratio is None:
+        return Entry(ABSENT)
+    if f"{row.adapter} {row.variant}" == section.baseline:
+        return Entry("1", "baseline")
+    return Entry(f"{row.ratio.ratio:.2f}", sentences.interval(row.ratio))
 
 
-def _figure(row: Row, figure: _Figure) -> Entry:
-    return _entry(row.values(figure.column), row.seeds, figure)
-
-
-def _entry(values: list[float], seeds: int, figure: _Figure) -> Entry:
-    """The figure's summary of the seeds that have it, with their range."""
+def summary(
+    figure: Figure,
+    values: list[float],
+    seeds: int,
+    summarise: Callable[[list[float]], float] = median,
+    of: str = "",
+) -> Entry:
+    """The figure's summary of the seeds that have it, with their range; ``of`` what each is made of."""
     if not values:
         return Entry(ABSENT)
-    notes = []
+    notes = [of] if of else []
     if len(values) > 1:
         notes.append(text.span(values, figure.spell))
     if len(values) < seeds:
         notes.append(f"n = {len(values)}")
-    return Entry(figure.spell(figure.summary(values)), ", ".join(notes))
+    return Entry(figure.spell(summarise(values)), ", ".join(notes))
 
 
-def certificates(manifest: Manifest, records: Iterable[Record]) -> Table:
-    """The parity certificate of every adapter, variant and task, with what it measured."""
+def _figure(row: Row, figure: Figure, of: str) -> Entry:
+    return summary(figure, row.values(figure.name), row.seeds, of=of)
+
+
+def _key(row: Row) -> tuple[str, str, str]:
+    return row.adapter, row.variant, row.status
+
+
+def _counts(rows: Iterable[Row], page: Page, figure: Figure) -> dict[tuple[str, str, str], str]:
+    """What the figure of each row is made of, as "2 epochs"; rows without the figure are left out."""
+    found = {}
+    for row in rows:
+        each = dict.fromkeys(
+            page.of(record).get(figure.name, "") for record in row.records if figure.name in record.figures
+        )
+        if each:
+            found[_key(row)] = " or ".join(filter(None, each))
+    return found
+
+
+def _common(counts: Mapping[tuple[str, str, str], str]) -> str:
+    """What all rows have in common, so that it is said once; empty where they differ."""
+    distinct = set(counts.values())
+    return distinct.pop() if len(distinct) == 1 else ""
+
+
+def _network(row: Row) -> str:
+    """What ran where that is not the task's network."""
+    return "; ".join(dict.fromkeys(record.network for record in row.records if record.network))
+
+
+def _certified(row: Row) -> str:
+    """When and where the certificates of a row were made."""
+    found = dict.fromkeys(_made(record) for record in row.records if record.made)
+    return f"certified {'; '.join(found)}" if found else ""
+
+
+def _made(record: Record) -> str:
+    return " on ".join(filter(None, (record.made[:16].replace("T", " "), record.machine)))
+
+
+def _is_empty(table: Table, title: str) -> bool:
+    place = [heading.text for heading in table.headings].index(title)
+    return not any(row[place].text for group in table.groups for row in group.rows)
+
+
+def _without(table: Table, titles: Sequence[str]) -> Table:
+    """The table without the columns of these titles."""
+    keep = [place for place, heading in enumerate(table.headings) if heading.text not in titles]
+    return Table(
+        [table.headings[place] for place in keep],
+        [
+            Group([[row[place] for place in keep] for row in group.rows], group.title)
+            for group in table.groups
+        ],
+    )
+
+
+def as_markdown(table: Table) -> str:
+    """The table in Markdown; titles stand in it where there are several groups."""
+    lines = [
+        _line(f"{text.markdown(h.text)}{_in_brackets(h.note)}" for h in table.headings),
+        _line("---:" if heading.numeric else "---" for heading in table.headings),
+    ]
+    for group in table.groups:
+        if len(table.groups) > 1:
+            lines.append(_line([f"**{text.markdown(group.title)}**", *[""] * (len(table.headings) - 1)]))
+        lines += [
+            _line(f"{text.markdown(entry.text)}{_in_brackets(entry.note)}" for entry in row)
+            for row in group.rows
+        ]
+    return "\n".join(lines)
+
+
+def _line(parts: Iterable[str]) -> str:
+    return f"| {' | '.join(parts)} |"
+
+
+def _in_brackets(note: str) -> str:
+    return f" ({text.markdown(note)})" if note else ""
+
+
+def certificates(manifest: Manifest, records: Iterable[Record]) -> list[tuple[str, Table]]:
+    """The parity certificates of each family, with every kind of deviation beside its bound."""
     finished = {record.cell.cell: record for record in records}
-    cells = [cell for cell in manifest.cells if cell.kind == "certify"]
+    by_family: dict[str, list[Cell]] = {}
+    for cell in manifest.cells:
+        if cell.stage == "certify":
+            by_family.setdefault(cell.family, []).append(cell)
+    return [
+        (families()[name].noun if name in families() else name, _certificates(cells, finished))
+        for name, cells in sorted(by_family.items())
+    ]
+
+
+def _certificates(cells: list[Cell], finished: Mapping[str, Record]) -> Table:
     cells.sort(key=lambda cell: (cell.task, cell.adapter, cell.variant, cell.precision))
     found = [finished[cell.cell] for cell in cells if cell.cell in finished]
-    metrics = list(dict.fromkeys(metric.metric for record in found for metric in record.metrics))
-    headings = [Heading(title) for title in ("task", "adapter", "variant", "precision", "parity")]
-    headings += [Heading(metric.replace("_", " "), True) for metric in metrics]
-    headings += [Heading("status"), Heading("reason", below=True)]
-    rows = [_certificate_row(cell, finished.get(cell.cell), metrics) for cell in cells]
+    # a bound of 0 is a yes or no; those are counted together
+    graded = [m.metric for record in found for m in record.metrics if m.bound]
+    columns = list(dict.fromkeys(graded))
+    headings = [
+        Heading("task"),
+        Heading("adapter"),
+        Heading("parity"),
+        *(Heading(metric, numeric=True, note="found / allowed") for metric in columns),
+        Heading("checks passed", numeric=True),
+        Heading("made"),
+        Heading("status"),
+        Heading("reason", below=True),
+    ]
+    rows = [_certificate_row(cell, finished.get(cell.cell), columns) for cell in cells]
     return Table(headings, [Group(rows)])
 
 
-def _certificate_row(cell: Cell, record: Record | None, metrics: Sequence[str]) -> list[Entry]:
-    names = [Entry(name) for name in (cell.task, cell.adapter, cell.variant, cell.precision)]
+def _certificate_row(cell: Cell, record: Record | None, columns: Sequence[str]) -> list[Entry]:
+    first = [Entry(cell.task), Entry(cell.adapter, cell.variant)]
     if record is None:
-        return [*names, *[Entry(ABSENT)] * (1 + len(metrics)), Entry(PENDING), Entry("")]
+        return [*first, *[Entry(ABSENT)] * (3 + len(columns)), Entry(PENDING), Entry("")]
+    judged = [metric for metric in record.metrics if metric.bound is not None]
+    passed = sum(metric.value <= metric.bound for metric in judged if metric.bound is not None)
     return [
-        *names,
+        *first,
         Entry(record.parity or ABSENT),
-        *(_largest([m for m in record.metrics if m.metric == metric]) for metric in metrics),
+        *(_deviation([m for m in record.metrics if m.metric == c], cell.precision) for c in columns),
+        Entry(f"{passed} of {len(judged)}" if judged else ABSENT),
+        Entry(_made(record) or ABSENT),
         Entry(record.status),
         Entry(text.first_line(record.reason)),
     ]
 
 
-def _largest(metrics: Sequence[Metric]) -> Entry:
-    if not metrics:
+def _deviation(metrics: Iterable[Metric], asked: str) -> Entry:
+    """The worst of one kind beside its bound: in the precision that was asked for, and in the others."""
+    worst: dict[str, Metric] = {}
+    for metric in metrics:
+        precision = str(metric.of.get("precision", asked))
+        known = worst.get(precision)
+        if known is None or _badness(metric) > _badness(known):
+            worst[precision] = metric
+    if not worst:
         return Entry(ABSENT)
-    largest = max(metrics, key=lambda metric: metric.value)
-    note = f"{largest.key}, largest of {len(metrics)}" if len(metrics) > 1 else largest.key
-    return Entry(f"{largest.value:.3g}", note)
+    main = worst.pop(asked, None)
+    others = ", ".join(f"{precision}: {against_bound(metric)}" for precision, metric in worst.items())
+    return Entry(
+        against_bound(main) if main else ABSENT, others, str(main.of.get("probe", "")) if main else ""
+    )
+
+
+def _badness(metric: Metric) -> float:
+    """By which deviations are ordered: what is not a number is worse than any number."""
+    return metric.value if math.isfinite(metric.value) else math.inf
+
+
+def against_bound(metric: Metric) -> str:
+    """A deviation and what it may be: 2.5e-07 / 1e-05."""
+    return f"{metric.value:.2g} / {ABSENT if metric.bound is None else format(metric.bound, '.2g')}"
 
 
 def tasks(found: Iterable[Section]) -> Table:
     """What each section asks for."""
-    headings = [
-        Heading("task"),
-        Heading("network"),
-        Heading("time steps", True),
-        Heading("batch", True),
-        Heading("epochs", True),
-        Heading("training images", True),
-        Heading("test images", True),
-        Heading("test images per epoch", True),
-        Heading("precision"),
-        Heading("task values"),
-    ]
+    sections = list(found)
+    columns = list(dict.fromkeys(name for section in sections for name in section.cell.work))
+    headings = [Heading("task"), Heading("network")]
+    headings += [Heading(name.replace("_", " "), numeric=True) for name in columns]
+    headings += [Heading("precision"), Heading("task values")]
     rows = []
-    for section in found:
+    for section in sections:
         cell = section.cell
-        trained = (cell.epochs, cell.train_images, cell.test_images, cell.curve_images)
-        counts = [text.whole(count) for count in (cell.steps, cell.batch)]
-        counts += [ABSENT if cell.kind == "nef" else text.whole(count) for count in trained]
         values = ", ".join(f"{key} {value}" for key, value in text.flatten(cell.task_values))
         rows.append(
             [
                 Entry(section.title),
-                Entry(cell.network),
-                *(Entry(count) for count in counts),
+                Entry(network_of(section.cell)),
+                *(Entry(_amount(cell.work.get(name))) for name in columns),
                 Entry(cell.precision),
                 Entry(values or "the task's own"),
             ]
         )
     return Table(headings, [Group(rows)])
+
+
+def _amount(value: object) -> str:
+    if value is None:
+        return ABSENT
+    return text.whole(value) if isinstance(value, int) else text.plain(value)
 
 
 def pairs(values: Mapping[str, object], title: str) -> Table:
@@ -285,7 +372,7 @@ def settings_read_back(records: Iterable[Record]) -> Table:
     """Settings as the adapters read them back, all values that occurred in their timed cells."""
     adapters: dict[str, dict[str, dict[str, None]]] = {}
     for record in records:
-        if record.cell.kind == "certify":
+        if record.cell.stage == "certify":
             continue
         for key, value in text.flatten(record.settings):
             values = adapters.setdefault(record.cell.adapter, {}).setdefault(key, {})

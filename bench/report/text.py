@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
-
-from bench.records import dumps
 
 ABSENT = "–"
 
@@ -72,7 +71,7 @@ def plain(value: object) -> str:
         return value
     if isinstance(value, list) and not any(isinstance(item, list | Mapping) for item in value):
         return ", ".join(plain(item) for item in value) or "[]"
-    return dumps(value)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
 
 
 def markdown(text: str) -> str:

@@ -13,40 +13,55 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.protocol import Classifier, Settings, Unsupported
-from bench import certificate, nef_certificate, worker
-from bench.probes import extreme_images, random_weights, shrink
-from tasks import classify, nef, reference
-from tasks.classify import code_table, csnn_stepbn, fc_lif
-from tasks.nef import Nef, build_model, memory
-from tasks.registry import TASKS
-from tasks.spec import Classify, Flatten, Linear, Neuron, Spike
-
-Kind = Literal["classify", "inference", "nef"]  # bench.adapters, which needs more than these packages
+from tasks import worker
+from tasks.classify import reference
+from tasks.classify.codes import code_table
+from tasks.classify.networks import csnn_stepbn, fc_lif
+from tasks.classify.probes import extreme_images, random_weights, shrink
+from tasks.classify.protocol import Classifier
+from tasks.classify.spec import Classify, Flatten, Linear, Neuron, Spike
+from tasks.families import families
+from tasks.measuring import Deviation, verdict
+from tasks.protocol import Family, Precision, Settings, Unsupported
 
 # A fault of one in a million runs would still be found: five standard deviations.
 SIGMAS = 5
+PRECISIONS: tuple[Precision, ...] = ("float64", "float32")
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """An adapter's module under the settings of one variant."""
+    """One variant of an adapter's module; ``declared``: the variants that its adapter.toml names."""
 
     module: ModuleType
-    kind: Kind
+    table: str
+    variant: str
+    declared: list[str]
     settings: Settings
 
+    @property
+    def family(self) -> Family:
+        """The one that runs variants of this table."""
+        return FAMILY_OF[self.table]
+
     def build(self, task: Classify, **changes: Any) -> Classifier:
-        """A workload of the task, configured first as a worker would."""
+        """A classifier of the task, configured first as a worker would."""
         settings = replace(self.settings, **changes)
         worker.configure(self.module, settings)
-        built: Classifier = self.module.BUILDERS[type(task)](task, settings)
+        built: Classifier = self.module.VARIANTS[self.variant](task, settings)
         return built
+
+    def certify(self, name: str, settings: Settings) -> Iterator[Deviation]:
+        """The comparisons of a task's certificate."""
+        task = self.family.tasks[name]()
+        learning = self.family.tables[self.table].learning
+        assert learning is not None, f"table {self.table} has no certificates"
+        return self.family.certify(self.module.VARIANTS[self.variant], task, settings, learning)
 
 
 def small_fc() -> Classify:
@@ -61,17 +76,10 @@ def small_csnn() -> Classify:
 
 def check_certificate(name: str, subject: Subject) -> None:
     """What the task asks for equals the reference's: spikes; gradients and timed path, or decoded values."""
-    task = TASKS[name]()
-    build = subject.module.BUILDERS[type(task)]
-    for precision in ("float64", "float32"):
+    for precision in PRECISIONS:
         settings = replace(subject.settings, precision=precision)
         worker.configure(subject.module, settings)
-        if isinstance(task, Nef):
-            deviations = list(nef_certificate.certify(build, task, settings))
-        else:
-            learns = subject.kind != "inference"
-            deviations = list(certificate.certify(build, task, settings, learns=learns))
-        parity, reason = certificate.verdict(deviations, precision)
+        parity, reason = verdict(subject.certify(name, settings), precision)
         assert parity != "wrong", reason
 
 
@@ -224,14 +232,34 @@ def check_refuses_a_missing_device(subject: Subject) -> None:
     settings = replace(subject.settings, device="cuda")
     try:
         worker.configure(subject.module, settings)
-        if subject.kind == "nef":
-            task = memory(n=5, seeds=1)
-            subject.module.BUILDERS[Nef](task, settings, [build_model(task, 0)])
-        else:
-            subject.module.BUILDERS[Classify](small_fc(), settings)
+        next(subject.certify(next(iter(subject.family.tasks)), settings))
     except Unsupported:
         return
     raise AssertionError("built for CUDA where there is none")
+
+
+def check_variants_match(subject: Subject) -> None:
+    """adapter.py has a builder for every variant that adapter.toml names, and for no other."""
+    found = sorted(subject.module.VARIANTS)
+    assert found == sorted(subject.declared), f"adapter.toml names {subject.declared}, VARIANTS {found}"
+
+
+def check_steps_counted(subject: Subject) -> None:
+    """steps counts every batch of training since load_weights, and nothing else."""
+    for task in (small_fc(), small_csnn()):
+        workload = subject.build(task)
+        images, labels = extreme_images(task, 4 * task.batch)
+        workload.load(images, labels)
+        order = np.arange(len(images)).reshape(4, task.batch)
+        for _ in range(2):
+            workload.load_weights(random_weights(task))
+            assert workload.steps() == 0, f"{workload.steps()} steps before any training"
+            for asked, batches in ((3, order[:3]), (4, order[3:])):
+                workload.train_epoch(batches)
+                workload.predict(images[: task.batch])
+                inputs = np.repeat((images[:8] / 255.0)[None], task.steps, axis=0)
+                workload.trace(inputs, code_table(task)[labels[:8]], training=True)
+                assert workload.steps() == asked, f"{workload.steps()} steps after {asked} batches"
 
 
 def check_poisson_encoder(subject: Subject) -> None:
@@ -289,39 +317,43 @@ def check_direct_encoder(subject: Subject) -> None:
 
 
 Check = Callable[[Subject], None]
-SETTINGS: dict[str, Check] = {
+FAMILY_OF = {table: family for family in families().values() for table in family.tables}
+MODULE: dict[str, Check] = {
+    "variants-match": check_variants_match,
     "refuses-a-missing-device": check_refuses_a_missing_device,
     "settings-read-back": check_settings_read_back,
 }
-CLASSIFY: dict[str, Check] = {
-    **{f"certificate-{name}": partial(check_certificate, name) for name in classify.TASKS},
+LEARNING: dict[str, Check] = {
     "rates": check_rates,
+    "weights-round-trip": check_weights_round_trip,
+    "looking-changes-nothing": check_looking_changes_nothing,
+    "state-between-batches": check_state_between_batches,
+    "load-weights-restarts": check_load_weights_restarts,
+    "steps-counted": check_steps_counted,
+    "batch-order": check_batch_order,
+    "training-lowers-the-loss": check_training_lowers_the_loss,
+    "amp": check_amp,
+    "poisson-encoder": check_poisson_encoder,
+    "direct-encoder": check_direct_encoder,
+    # last: some frameworks cannot leave determinism again within a process
+    "same-seed-same-training": check_same_seed_same_training,
 }
-# by the table of adapter.toml that a variant stands in
-CHECKS: dict[Kind, dict[str, Check]] = {
-    "classify": {
-        **CLASSIFY,
-        "weights-round-trip": check_weights_round_trip,
-        "looking-changes-nothing": check_looking_changes_nothing,
-        "state-between-batches": check_state_between_batches,
-        "load-weights-restarts": check_load_weights_restarts,
-        "batch-order": check_batch_order,
-        "training-lowers-the-loss": check_training_lowers_the_loss,
-        "amp": check_amp,
-        "poisson-encoder": check_poisson_encoder,
-        "direct-encoder": check_direct_encoder,
-        # last: some frameworks cannot leave determinism again within a process
-        "same-seed-same-training": check_same_seed_same_training,
-        **SETTINGS,
-    },
-    "inference": {**CLASSIFY, **SETTINGS},
-    "nef": {**{f"certificate-{name}": partial(check_certificate, name) for name in nef.TASKS}, **SETTINGS},
+OWN: dict[str, dict[str, Check]] = {"classify": LEARNING, "inference": {"rates": check_rates}}
+# by the table of adapter.toml that a variant stands in; the open division has nothing to conform to
+CHECKS: dict[str, dict[str, Check]] = {
+    table: {
+        **{f"certificate-{name}": partial(check_certificate, name) for name in family.tasks},
+        **OWN.get(table, {}),
+        **MODULE,
+    }
+    for table, family in FAMILY_OF.items()
+    if family.tables[table].division == "closed"
 }
 
 
 def outcomes(subject: Subject) -> Iterator[dict[str, str]]:
     """Run every check; each gives ``check``, ``outcome`` (passed, failed, skipped) and ``reason``."""
-    for name, check in CHECKS[subject.kind].items():
+    for name, check in CHECKS[subject.table].items():
         try:
             check(subject)
         except Unsupported as reason:
@@ -338,7 +370,9 @@ def main() -> None:
     events = worker.take_stdout()
     job = json.loads(sys.stdin.readline())
     module = worker.load_adapter(job["adapter"], Path(job["adapters"]))
-    for outcome in outcomes(Subject(module, job["kind"], Settings(**job["settings"]))):
+    settings = Settings(**job["settings"])
+    subject = Subject(module, job["table"], job["variant"], job["declared"], settings)
+    for outcome in outcomes(subject):
         print(json.dumps(outcome), file=events, flush=True)
 
 

@@ -3,34 +3,35 @@ from __future__ import annotations
 import functools
 import json
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from bench.adapters import PROJECT, SHIPPED, Adapter, discover
+from bench.catalogue import PROJECT, SHIPPED, Adapter, discover
 from bench.environments import prepare, unavailable
 from bench.process import worker_environment
+from tasks.protocol import Settings
 from tests.conformance.judge import Outcome, certifies_nothing, complaint, unknown_deviations
-from tests.conformance.suite import CHECKS, Kind
+from tests.conformance.suite import CHECKS
 
-SETTINGS = {
-    "device": "cpu",
-    "precision": "float32",
-    "tf32": False,
-    "cudnn_benchmark": False,
-    "deterministic": False,
-    "threads": 1,  # the networks are tiny
-    "seed": 0,
-}
+pytestmark = pytest.mark.frameworks
+SETTINGS = Settings(threads=1)  # the networks are tiny
 TIMEOUT_SECONDS = 600
 
 
 @functools.cache
-def outcomes(name: str, folder: Path, kind: Kind, variant: str) -> dict[str, Outcome]:
+def outcomes(name: str, folder: Path, table: str, variant: str) -> dict[str, Outcome]:
     """Run the suite once for an adapter's variant, in its environment; what a crash cuts off has failed."""
-    settings = SETTINGS | {"variant": variant}
-    job = {"adapter": name, "adapters": str(folder), "kind": kind, "settings": settings}
     adapter = discover(None if folder == SHIPPED else folder)[name]
+    job = {
+        "adapter": name,
+        "adapters": str(folder),
+        "table": table,
+        "variant": variant,
+        "declared": adapter.names(),
+        "settings": asdict(SETTINGS),
+    }
     if reason := unavailable(adapter):
         pytest.skip(reason)
     python = prepare(adapter, device="cpu", root=PROJECT, say=print)
@@ -38,7 +39,7 @@ def outcomes(name: str, folder: Path, kind: Kind, variant: str) -> dict[str, Out
         [python, "-m", "tests.conformance.suite"],
         input=json.dumps(job) + "\n",
         cwd=PROJECT,
-        env=worker_environment(settings),
+        env=worker_environment(SETTINGS),
         capture_output=True,
         text=True,
         timeout=TIMEOUT_SECONDS,
@@ -52,19 +53,19 @@ def outcomes(name: str, folder: Path, kind: Kind, variant: str) -> dict[str, Out
     lost = Outcome(
         "failed", f"the process ended with code {done.returncode} before this check; it said: {last}"
     )
-    return {check: found.get(check, lost) for check in CHECKS[kind]}
+    return {check: found.get(check, lost) for check in CHECKS[table]}
 
 
-def test_conformance(adapter: Adapter, kind: Kind, variant: str, check: str) -> None:
-    found = outcomes(adapter.name, adapter.folder.parent, kind, variant)[check]
+def test_conformance(adapter: Adapter, table: str, variant: str, check: str) -> None:
+    found = outcomes(adapter.name, adapter.folder.parent, table, variant)[check]
     problem = complaint(check, variant, found, adapter.deviations)
     assert not problem, problem
     if found.outcome == "skipped":
         pytest.skip(found.reason)
 
 
-def test_something_is_certified(adapter: Adapter, kind: Kind, variant: str) -> None:
-    found = outcomes(adapter.name, adapter.folder.parent, kind, variant)
+def test_something_is_certified(adapter: Adapter, table: str, variant: str) -> None:
+    found = outcomes(adapter.name, adapter.folder.parent, table, variant)
     assert not certifies_nothing(found), "no certificate has passed: a variant cannot skip everything"
 
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from types import ModuleType
+
 import pytest
 
+from tasks.protocol import Settings
 from tests.conformance.judge import Outcome, certifies_nothing, complaint, unknown_deviations
-from tests.conformance.suite import CHECKS
+from tests.conformance.suite import CHECKS, Subject
 from tests.conformance.test_conformance import outcomes
 from tests.harness import FAKES
 
@@ -60,3 +63,14 @@ def test_an_adapter_that_cannot_be_built_certifies_nothing() -> None:
 def test_a_setting_that_reads_back_otherwise_fails() -> None:
     found = outcomes("misread", FAKES, "classify", "plain")
     assert found["settings-read-back"].outcome == "failed"
+
+
+@pytest.mark.parametrize("builders", [["plain"], ["plain", "fast", "more"]])
+def test_builders_and_declared_variants_must_match(builders: list[str]) -> None:
+    module = ModuleType("adapter")
+    vars(module)["VARIANTS"] = dict.fromkeys(builders)
+    subject = Subject(module, "classify", "plain", ["plain", "fast"], Settings())
+    with pytest.raises(AssertionError, match=r"names .*'fast'"):
+        CHECKS["classify"]["variants-match"](subject)
+    vars(module)["VARIANTS"] = dict.fromkeys(["fast", "plain"])
+    CHECKS["classify"]["variants-match"](subject)

@@ -3,10 +3,9 @@ from __future__ import annotations
 import os
 import signal
 
-from adapters.numpy_family.classifier import Float, NumpyClassifier, configure, versions
-from tasks.spec import Classify
+from adapters.numpy_family.classifier import Float, NumpyClassifier, configure, device_memory, sync, versions
 
-__all__ = ["BUILDERS", "configure", "versions"]
+__all__ = ["VARIANTS", "configure", "device_memory", "sync", "versions"]
 
 
 class Crash(NumpyClassifier):
@@ -16,4 +15,4 @@ class Crash(NumpyClassifier):
         return super().train_batch(inputs, codes)
 
 
-BUILDERS = {Classify: Crash}
+VARIANTS = {"plain": Crash}

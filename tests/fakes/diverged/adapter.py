@@ -1,9 +1,15 @@
 from __future__ import annotations
 
-from adapters.numpy_family.classifier import NumpyClassifier, Weights, configure, versions
-from tasks.spec import Classify
+from adapters.numpy_family.classifier import (
+    NumpyClassifier,
+    Weights,
+    configure,
+    device_memory,
+    sync,
+    versions,
+)
 
-__all__ = ["BUILDERS", "configure", "versions"]
+__all__ = ["VARIANTS", "configure", "device_memory", "sync", "versions"]
 
 
 class Diverged(NumpyClassifier):
@@ -13,4 +19,4 @@ class Diverged(NumpyClassifier):
         super().update(gradients)
 
 
-BUILDERS = {Classify: Diverged}
+VARIANTS = {"plain": Diverged}

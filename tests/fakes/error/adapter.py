@@ -2,10 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adapters.numpy_family.classifier import Float, NumpyClassifier, configure, versions
-from tasks.spec import Classify
+from adapters.numpy_family.classifier import Float, NumpyClassifier, configure, device_memory, sync, versions
 
-__all__ = ["BUILDERS", "configure", "versions"]
+__all__ = ["VARIANTS", "configure", "device_memory", "sync", "versions"]
 
 
 class Error(NumpyClassifier):
@@ -16,4 +15,4 @@ class Error(NumpyClassifier):
         return super().train_batch(inputs, codes)
 
 
-BUILDERS = {Classify: Error}
+VARIANTS = {"plain": Error}

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.numpy_family.classifier import NumpyClassifier, configure, versions
-from adapters.protocol import Array, Trace, Unsupported
-from tasks.spec import Classify
+from adapters.numpy_family.classifier import NumpyClassifier, configure, device_memory, sync, versions
+from tasks.classify.protocol import Array, Trace
+from tasks.protocol import Unsupported
 
-__all__ = ["BUILDERS", "configure", "versions"]
+__all__ = ["VARIANTS", "configure", "device_memory", "sync", "versions"]
 
 
 class Given(NumpyClassifier):
@@ -22,4 +22,4 @@ class Given(NumpyClassifier):
         return super().trace(inputs, codes, training=False)
 
 
-BUILDERS = {Classify: Given}
+VARIANTS = {"plain": Given}

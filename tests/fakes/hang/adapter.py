@@ -6,10 +6,9 @@ import sys
 import time
 from pathlib import Path
 
-from adapters.numpy_family.classifier import Float, NumpyClassifier, configure, versions
-from tasks.spec import Classify
+from adapters.numpy_family.classifier import Float, NumpyClassifier, configure, device_memory, sync, versions
 
-__all__ = ["BUILDERS", "configure", "versions"]
+__all__ = ["VARIANTS", "configure", "device_memory", "sync", "versions"]
 
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
@@ -19,7 +18,7 @@ STUBBORN = (
 class Hang(NumpyClassifier):
     def train_batch(self, inputs: Float, codes: Float) -> Float:
         gate = Path(os.environ["FAKES_GATE"])
-        if self.settings.seed == 2 and not (gate / "open").exists():
+        if self.settings.seed == 2 and not (gate / "waiting").exists():
             child = subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE)
             assert child.stdout
             child.stdout.readline()
@@ -32,4 +31,4 @@ class Hang(NumpyClassifier):
         return super().train_batch(inputs, codes)
 
 
-BUILDERS = {Classify: Hang}
+VARIANTS = {"plain": Hang}

@@ -3,10 +3,9 @@ from __future__ import annotations
 import os
 import sys
 
-from adapters.numpy_family.classifier import Float, NumpyClassifier, configure, versions
-from tasks.spec import Classify
+from adapters.numpy_family.classifier import Float, NumpyClassifier, configure, device_memory, sync, versions
 
-__all__ = ["BUILDERS", "configure", "versions"]
+__all__ = ["VARIANTS", "configure", "device_memory", "sync", "versions"]
 
 print("imported")
 
@@ -20,4 +19,4 @@ class Noisy(NumpyClassifier):
         return super().train_batch(inputs, codes)
 
 
-BUILDERS = {Classify: Noisy}
+VARIANTS = {"plain": Noisy}

@@ -1,7 +1,7 @@
 """An honest ``Classifier`` in plain NumPy; a fake adapter overrides the one method that it gets wrong.
 
-The stateless layers and the optimiser are those of tasks/reference.py.  A neuron's step is said anew, with
-its three slopes, so that whoever changes the step gets the matching back-propagation through time.
+The stateless layers and the optimiser are those of the reference.  A neuron's step is said anew, with its
+three slopes, so that whoever changes the step gets the matching back-propagation through time.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.protocol import Array, Settings, Trace, Unsupported
-from tasks import reference
-from tasks.classify import code_table
-from tasks.images import encode
-from tasks.spec import BatchNorm, Classify, Conv, Flatten, Linear, MaxPool, Neuron, Spike
+from tasks.classify import reference
+from tasks.classify.codes import code_table
+from tasks.classify.images import encode
+from tasks.classify.protocol import Array, Trace
+from tasks.classify.spec import BatchNorm, Classify, Neuron, Spike
+from tasks.protocol import Settings, Unsupported
 
 Float = NDArray[np.float64]
 Weights = dict[str, Float]
@@ -47,7 +48,7 @@ class Pass(NamedTuple):
 
 
 class NumpyClassifier:
-    """``Classifier`` of adapters/protocol.py; the methods before ``load`` are there to be overridden."""
+    """``Classifier`` of tasks/classify; the methods before ``load`` are there to be overridden."""
 
     def __init__(self, task: Classify, settings: Settings) -> None:
         self.task = task
@@ -116,21 +117,14 @@ class NumpyClassifier:
         for index, layer in enumerate(self.task.layers):
             start = f"{index}."
             own = {n.removeprefix(start): v for n, v in self.parameters.items() if n.startswith(start)}
-            match layer:
-                case Conv():
-                    sequence, backward = reference.conv(sequence, own["weight"])
-                case BatchNorm():
-                    sequence, backward, found = self.batch_norm(sequence, own, layer.over, training)
-                    statistics |= {f"{index}.{name}": value for name, value in found.items()}
-                case Spike():
-                    sequence, backward = self.spike(index, sequence, layer.neuron)
-                    fired.append(sequence)
-                case MaxPool():
-                    sequence, backward = reference.max_pool(sequence)
-                case Flatten():
-                    sequence, backward = reference.flatten(sequence)
-                case Linear():
-                    sequence, backward = reference.linear(sequence, own["weight"])
+            if isinstance(layer, BatchNorm):
+                sequence, backward, found = self.batch_norm(sequence, own, layer.over, training)
+                statistics |= {f"{index}.{name}": value for name, value in found.items()}
+            elif isinstance(layer, Spike):
+                sequence, backward = self.spike(index, sequence, layer.neuron)
+                fired.append(sequence)
+            else:
+                sequence, backward = reference.stateless(layer, sequence, own)
             backwards.append((index, backward))
         rates = sequence.mean(0)
         gradients: Weights = {}
@@ -171,17 +165,24 @@ class NumpyClassifier:
         )
 
     def predict(self, images: NDArray[np.uint8]) -> Array:
-        return self.run(self.encode(images), np.zeros(0), False).rates
+        starts = range(0, len(images), self.task.batch)
+        parts = [self.encode(images[start : start + self.task.batch]) for start in starts]
+        return np.concatenate([self.run(part, np.zeros(0), False).rates for part in parts])
 
     def trace(self, inputs: Array, codes: Array, *, training: bool) -> Trace:
         done = self.run(np.asarray(inputs, np.float64), np.asarray(codes, np.float64), training)
         return Trace(spikes=done.spikes, gradients=done.gradients)
 
-    def sync(self) -> None:
-        pass
+    def steps(self) -> int:
+        return self.optimizer.count
 
-    def device_memory(self) -> int | None:
-        return None
+
+def sync() -> None:
+    pass
+
+
+def device_memory() -> int | None:
+    return None
 
 
 def configure(settings: Settings) -> dict[str, object]:

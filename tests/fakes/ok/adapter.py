@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from adapters.numpy_family.classifier import NumpyClassifier, configure, versions
-from tasks.spec import Classify
+from adapters.numpy_family.classifier import NumpyClassifier, configure, device_memory, sync, versions
 
-__all__ = ["BUILDERS", "configure", "versions"]
+__all__ = ["VARIANTS", "configure", "device_memory", "sync", "versions"]
 
-BUILDERS = {Classify: NumpyClassifier}
+VARIANTS = {"plain": NumpyClassifier}

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from adapters.numpy_family.classifier import Float, NumpyClassifier, configure, versions
-from tasks.spec import Classify
+from adapters.numpy_family.classifier import Float, NumpyClassifier, configure, device_memory, sync, versions
 
-__all__ = ["BUILDERS", "configure", "versions"]
+__all__ = ["VARIANTS", "configure", "device_memory", "sync", "versions"]
 
 
 class OutOfMemory(NumpyClassifier):
@@ -13,4 +12,4 @@ class OutOfMemory(NumpyClassifier):
         return super().train_batch(inputs, codes)
 
 
-BUILDERS = {Classify: OutOfMemory}
+VARIANTS = {"plain": OutOfMemory}

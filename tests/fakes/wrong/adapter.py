@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from adapters.numpy_family.classifier import Float, NumpyClassifier, configure, versions
-from tasks.spec import Classify, Neuron
+from adapters.numpy_family.classifier import Float, NumpyClassifier, configure, device_memory, sync, versions
+from tasks.classify.spec import Neuron
 
-__all__ = ["BUILDERS", "configure", "versions"]
+__all__ = ["VARIANTS", "configure", "device_memory", "sync", "versions"]
 
 
 class Wrong(NumpyClassifier):
@@ -13,4 +13,4 @@ class Wrong(NumpyClassifier):
         return (membrane > neuron.threshold).astype(np.float64)
 
 
-BUILDERS = {Classify: Wrong}
+VARIANTS = {"plain": Wrong}

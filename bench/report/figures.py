@@ -1,0 +1,192 @@
+"""The one registry of figures: what stands in results.csv, in tables and plots, and how to read it.
+
+A record with a figure that is not here, or with a value out of its range, is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.report.text import megabytes, percent, rate, significant, whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One figure.
+
+    ``heading`` of its column, ``unit`` as it is stored, ``meaning`` in a sentence, ``better`` is ``lower``,
+    ``higher`` or empty, ``spell`` writes a value, from 0 to ``most``, in the unit of the heading.
+    """
+
+    name: str
+    heading: str
+    unit: str
+    meaning: str
+    better: str = ""
+    spell: Callable[[float], str] = significant
+    most: float = math.inf
+    scale: float = 1.0  # from the stored unit to that of the heading, for axes
+
+    def check(self, value: float) -> None:
+        """Raise ValueError where the value cannot be one of this figure."""
+        if not (math.isfinite(value) and 0 <= value <= self.most):
+            raise ValueError(f"{self.name} is {value!r}, which no {self.heading} can be")
+
+
+_ALL = (
+    Figure(
+        name="test_accuracy",
+        heading="test accuracy (%)",
+        unit="share",
+        better="higher",
+        most=1.0,
+        spell=percent,
+        scale=100.0,
+        meaning="Share of all test images classified correctly after the last epoch, if there was any. "
+        "The curves are evaluated on the number of images that their axis names.",
+    ),
+    Figure(
+        name="best_test_accuracy",
+        heading="best test accuracy (%)",
+        unit="share",
+        better="higher",
+        most=1.0,
+        spell=percent,
+        scale=100.0,
+        meaning="The best test accuracy of any epoch, where every epoch has seen all test images.",
+    ),
+    Figure(
+        name="train_accuracy",
+        heading="train accuracy (%)",
+        unit="share",
+        better="higher",
+        most=1.0,
+        spell=percent,
+        scale=100.0,
+        meaning="Share of the training images classified correctly while the last epoch trained on them.",
+    ),
+    Figure(
+        name="rmse",
+        heading="RMSE",
+        unit="",
+        better="lower",
+        meaning="Root mean square difference between what a network decodes and its ideal, the same network "
+        "with every ensemble replaced by its function; the median over networks and stimuli, the first 0.2 "
+        "s left out.",
+    ),
+    Figure(
+        name="build_seconds",
+        heading="build (s)",
+        unit="s",
+        better="lower",
+        meaning="Seconds from weights, or from the networks' arrays, to something that can run; drawing "
+        "neurons and solving decoders is not part of it.",
+    ),
+    Figure(
+        name="first_run_seconds",
+        heading="first run (s)",
+        unit="s",
+        better="lower",
+        meaning="Seconds of the first simulation, in which compilation and caching happen.",
+    ),
+    Figure(
+        name="cold_epoch_seconds",
+        heading="cold epoch (s)",
+        unit="s",
+        better="lower",
+        meaning="Seconds of the first epoch, in which compilation, kernel selection and caching happen. It "
+        "is never part of s/epoch.",
+    ),
+    Figure(
+        name="epoch_seconds",
+        heading="s/epoch",
+        unit="s",
+        better="lower",
+        meaning="Seconds per training epoch: the median of the epochs after the first one, the device "
+        "synchronised before and after each turn. Evaluation is not part of it.",
+    ),
+    Figure(
+        name="train_seconds",
+        heading="training (s)",
+        unit="s",
+        better="lower",
+        meaning="Seconds of all epochs together: the time to compare across divisions.",
+    ),
+    Figure(
+        name="eval_seconds",
+        heading="evaluation (s)",
+        unit="s",
+        better="lower",
+        meaning="Seconds to classify all test images.",
+    ),
+    Figure(
+        name="images_per_second",
+        heading="images/s",
+        unit="1/s",
+        better="higher",
+        spell=whole,
+        meaning="Training images per second, at the median epoch.",
+    ),
+    Figure(
+        name="sim_speed",
+        heading="networks × s/s",
+        unit="s/s",
+        better="higher",
+        meaning="Networks times simulated seconds per second of wall time, at the median run after the "
+        "first one.",
+    ),
+    Figure(
+        name="host_peak_bytes",
+        heading="host peak (MB)",
+        unit="bytes",
+        better="lower",
+        spell=megabytes,
+        scale=1e-6,
+        meaning="Largest resident memory of the cell's process, libraries included. MB are 10^6 bytes.",
+    ),
+    Figure(
+        name="device_allocated_bytes",
+        heading="device allocated (MB)",
+        unit="bytes",
+        better="lower",
+        spell=megabytes,
+        scale=1e-6,
+        meaning="Peak of the framework's own allocator on the device.",
+    ),
+    Figure(
+        name="device_used_bytes",
+        heading="device used (MB)",
+        unit="bytes",
+        better="lower",
+        spell=megabytes,
+        scale=1e-6,
+        meaning="Most memory of the device that the driver counted for the cell's process.",
+    ),
+    Figure(
+        name="energy_joules",
+        heading="energy (J)",
+        unit="J",
+        better="lower",
+        meaning="Energy of the device while the cell ran.",
+    ),
+    Figure(
+        name="spike_rate",
+        heading="spike rate",
+        unit="1",
+        spell=rate,
+        most=1.0,
+        meaning="Spikes per neuron and time step.",
+    ),
+    Figure(
+        name="synops_per_image",
+        heading="synaptic operations per image",
+        unit="1",
+        better="lower",
+        spell=whole,
+        meaning="Synaptic operations per image, as NeuroBench counts them.",
+    ),
+)
+
+FIGURES: dict[str, Figure] = {figure.name: figure for figure in _ALL}

@@ -1,0 +1,292 @@
+"""The page of the Nengo examples: what the networks decoded, how well, their spikes and what that cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from bench.records import Cell, Record
+from bench.report.drawing import INK, Kind, Styles, bars, label, memory_bars, plain_logarithm, stroke
+from bench.report.figures import FIGURES, Figure
+from bench.report.pages import Page
+from bench.report.sections import Row, Section
+from bench.report.tables import Entry, Heading, Table, by_tier, names, summary
+from tasks.nef import FAMILY
+
+# of one stimulus, and of metrics: their signs say something, which no figure's does
+SCORES = (
+    FIGURES["rmse"],
+    Figure(
+        name="rmse_worst",
+        heading="worst RMSE",
+        unit="",
+        meaning="RMSE of the worst network.",
+    ),
+    Figure(
+        name="bias",
+        heading="bias",
+        unit="",
+        meaning="Mean over time of the difference between what a network decodes and its ideal, with its "
+        "sign; the median over networks, the first 0.2 s left out.",
+    ),
+    Figure(
+        name="mean_output",
+        heading="mean output",
+        unit="",
+        meaning="Mean over time of what a network decodes; the median over networks, the first 0.2 s left "
+        "out.",
+    ),
+    Figure(
+        name="drift",
+        heading="drift (1/s)",
+        unit="1/s",
+        meaning="Slope of the straight line through what a memory decodes while it should hold its value, "
+        "in units per second; the median over networks.",
+    ),
+    Figure(
+        name="drift_worst",
+        heading="worst drift (1/s)",
+        unit="1/s",
+        meaning="The steepest drift of any network, without its sign.",
+    ),
+)
+_WORST = ("rmse_worst", "drift_worst")  # of several seeds the largest counts, else the median
+
+_LEGEND_COLUMNS = 4
+_SPREAD = 0.4  # share of the narrowest gap between two sizes that the points at one of them take
+
+
+def _output_against_ideal(section: Section, rows: Sequence[Row], look: Styles) -> Drawing | None:
+    """A line of panels per row, a column per stimulus, all on the same axes."""
+    found = [(row, _first(row, "recordings")) for row in rows]
+    known = [(row, {one["stimulus"]: one for one in recordings}) for row, recordings in found if recordings]
+    if not known:
+        return None
+    stimuli = list(dict.fromkeys(stimulus for _, curves in known for stimulus in curves))
+    figure = Drawing(figsize=(8, 1.4 + 0.8 * len(known)), layout="constrained")
+    panels = figure.subplots(len(known), len(stimuli), sharex=True, sharey=True, squeeze=False)
+    for axes, stimulus in zip(panels[0], stimuli, strict=True):
+        axes.set_title(stimulus)
+    for line, (row, curves) in zip(panels, known, strict=True):
+        _name(line[0], label(row, look))
+        for axes, stimulus in zip(line, stimuli, strict=True):
+            axes.yaxis.set_major_locator(MaxNLocator(3))
+            axes.margins(x=0)
+            sns.despine(ax=axes)
+            if curve := curves.get(stimulus):
+                seconds = curve["seconds"] * np.arange(len(curve["decoded"]))
+                axes.plot(
+                    seconds, curve["decoded"], color=look[row.adapter, row.variant].colour, linewidth=1.3
+                )
+                axes.plot(seconds, curve["ideal"], color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
+    n = _own_n(section.cell)
+    figure.supxlabel(f"time (s); one network, n = {n}; dashed: its ideal", fontsize=10)
+    return figure
+
+
+def _name(axes: Axes, name: str) -> None:
+    """The name of a line of panels, beside its first one."""
+    axes.set_ylabel(name, rotation=0, ha="right", va="center")
+
+
+def _rmse_over_n(section: Section, rows: Sequence[Row], look: Styles) -> Drawing | None:
+    """A panel per stimulus; lines and points are medians, a faint point is one simulated network."""
+    found = _network_errors(rows)
+    sizes = sorted({n for lines in found.values() for _, errors in lines for n in errors})
+    if len(sizes) < 2:
+        return None
+    height = 3.4 + 0.22 * math.ceil(len(rows) / _LEGEND_COLUMNS)
+    figure = Drawing(figsize=(8, height), layout="constrained")
+    panels = figure.subplots(1, len(found), sharex=True, sharey=True, squeeze=False)[0]
+    gap = min(larger / smaller for smaller, larger in pairwise(sizes))
+    handles: dict[int, Line2D] = {}
+    for axes, (stimulus, lines) in zip(panels, found.items(), strict=True):
+        for row, errors in lines:
+            place = rows.index(row)
+            # frameworks that simulate the same neurons have the same errors: side by side, all are seen
+            shift = gap ** (_SPREAD * ((place + 0.5) / len(rows) - 0.5))
+            scores = [(n, value) for n, values in errors.items() for value in values if math.isfinite(value)]
+            frame = pd.DataFrame(scores, columns=["n", "rmse"])
+            medians = frame.groupby("n")["rmse"].median()
+            line = stroke(look[row.adapter, row.variant], place, len(rows)) | {"markersize": 5.0}
+            points = line | {"linestyle": ""}
+            faint = points | {"markersize": 3.5, "markeredgewidth": 0, "alpha": 0.3}
+            axes.plot(frame["n"] * shift, frame["rmse"], **faint)
+            axes.plot(medians.index, medians, **line | {"marker": ""})
+            axes.plot(medians.index * shift, medians, **points)
+            handles[place] = Line2D([], [], label=label(row, look), **line)
+        axes.set(xscale="log", yscale="log", title=stimulus)
+        axes.set_xticks(sizes, [str(n) for n in sizes])
+        axes.xaxis.set_minor_locator(NullLocator())
+        plain_logarithm(axes.yaxis)
+        sns.despine(ax=axes)
+    panels[0].set_ylabel("RMSE, logarithmic")
+    panels[len(panels) // 2].set_xlabel("n, neurons of a 1-D ensemble (points at one n stand side by side)")
+    known = [handles[place] for place in sorted(handles)]
+    figure.legend(handles=known, loc="outside lower left", ncols=_LEGEND_COLUMNS)
+    return figure
+
+
+def _raster(section: Section, rows: Sequence[Row], look: Styles) -> Drawing | None:
+    """A panel per row, a line of ticks per neuron of the first network's output."""
+    found = [(row, _first(row, "raster")) for row in rows]
+    known = [(row, raster) for row, raster in found if raster]
+    if not known:
+        return None
+    figure = Drawing(figsize=(8, 1.2 + 0.85 * len(known)), layout="constrained")
+    panels = figure.subplots(len(known), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (row, raster) in zip(panels, known, strict=True):
+        # one line with gaps: a path for each spike would make the file several times as large
+        times = [np.repeat(neuron, 3) for neuron in raster["spikes"]]
+        heights = [
+            np.tile([place - 0.4, place + 0.4, np.nan], len(neuron))
+            for place, neuron in enumerate(raster["spikes"])
+        ]
+        colour = look[row.adapter, row.variant].colour
+        axes.plot(np.concatenate(times), np.concatenate(heights), color=colour, linewidth=0.9)
+        axes.set(xlim=(raster["start"], raster["stop"]), ylim=(len(raster["spikes"]) - 0.4, -0.6), yticks=[])
+        axes.grid(visible=False)
+        _name(axes, label(row, look))
+        sns.despine(ax=axes, left=True)
+    raster = known[0][1]
+    figure.supxlabel(
+        f"time (s); {len(raster['spikes'])} neurons of ensemble {raster['ensemble']}, a line each; "
+        f"stimulus {raster['stimulus']}, one network",
+        fontsize=10,
+    )
+    return figure
+
+
+def _speed_bars(section: Section, rows: Sequence[Row], look: Styles) -> Drawing | None:
+    return bars(rows, look, ("sim_speed", "build_seconds", "first_run_seconds"))
+
+
+def _first(row: Row, name: str) -> Any:
+    """What the first record that kept it shows under that name."""
+    return next((record.shows[name] for record in row.records if record.shows.get(name)), None)
+
+
+def _own_n(cell: Cell) -> int:
+    """The size n that the cell timed; those that it only scored are others."""
+    n: int = FAMILY.tasks[cell.task](**cell.task_values).n
+    return n
+
+
+def _scores(row: Row, n: int) -> dict[str, dict[str, list[float]]]:
+    """Stimulus -> metric -> the value of every seed (process) that has it, at size ``n``."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for record in row.records:
+        for metric in record.metrics:
+            if set(metric.of) == {"stimulus", "n"} and metric.of["n"] == n:
+                of_stimulus = found.setdefault(str(metric.of["stimulus"]), {})
+                of_stimulus.setdefault(metric.metric, []).append(metric.value)
+    return found
+
+
+def _network_errors(rows: Iterable[Row]) -> dict[str, list[tuple[Row, dict[int, list[float]]]]]:
+    """Stimulus -> rows that have it -> n -> RMSE of every simulated network, in the records' order."""
+    found: dict[str, list[tuple[Row, dict[int, list[float]]]]] = {}
+    for row in rows:
+        stimuli: dict[str, dict[int, list[float]]] = {}
+        for record in row.records:
+            for metric in record.metrics:
+                if metric.metric == "rmse_seed":
+                    sizes = stimuli.setdefault(str(metric.of["stimulus"]), {})
+                    sizes.setdefault(int(metric.of["n"]), []).append(metric.value)
+        for stimulus, sizes in stimuli.items():
+            found.setdefault(stimulus, []).append((row, sizes))
+    return found
+
+
+def _by_stimulus(section: Section) -> Table:
+    """What the networks decoded under each stimulus, at the size that was timed.
+
+    A score that no row has is left out: nothing drifts where nothing is remembered.
+    """
+    n = _own_n(section.cell)
+    found = [(row, stimulus, values) for row in section.rows for stimulus, values in _scores(row, n).items()]
+    measured = {metric for _, _, values in found for metric in values}
+    columns = [score for score in SCORES if score.name in measured]
+    headings = [Heading("adapter"), Heading("stimulus")]
+    headings += [Heading(score.heading, numeric=True, tip=score.meaning) for score in columns]
+    lines = []
+    for row, stimulus, values in found:
+        entries = [
+            summary(score, values.get(score.name, []), row.seeds, max if score.name in _WORST else median)
+            for score in columns
+        ]
+        lines.append((row, [names(row), Entry(stimulus), *entries]))
+    return by_tier(headings, lines)
+
+
+def _of(record: Record) -> Mapping[str, str]:
+    """What the figures of one record are made of."""
+    runs = sum(turn.compared for turn in record.turns)
+    return {
+        "rmse": f"{_networks(record.cell)} networks",
+        "sim_speed": f"{runs} run" if runs == 1 else f"{runs} runs",
+    }
+
+
+def _networks(cell: Cell) -> int:
+    return int(cell.work["networks"])
+
+
+def _work(cell: Cell) -> str:
+    return f"{_networks(cell)} networks, {cell.work['steps']:,} steps"
+
+
+PAGE = Page(
+    quality="rmse",
+    pace="sim_speed",
+    others=(
+        "host_peak_bytes",
+        "device_allocated_bytes",
+        "device_used_bytes",
+        "energy_joules",
+        "build_seconds",
+        "first_run_seconds",
+        "spike_rate",
+    ),
+    proof="decoded error",
+    of=_of,
+    work=_work,
+    tables=(("By stimulus", _by_stimulus),),
+    plots=(
+        Kind("output", "output against ideal", _output_against_ideal),
+        Kind("raster", "spike raster", _raster),
+        Kind("rmse-n", "RMSE over n", _rmse_over_n, needs="it takes several sizes of the network"),
+        Kind("speed", "simulation speed, build and first run", _speed_bars),
+        Kind("memory", "peak memory", memory_bars),
+    ),
+    terms=(
+        *((score.heading, score.meaning) for score in SCORES[1:]),
+        (
+            "RMSE over n",
+            "The same networks in several sizes: n is the number of neurons of a one-dimensional ensemble. "
+            "All tables and other plots are of the one size that was timed. A faint point is one simulated "
+            "network.",
+        ),
+        (
+            "raster",
+            "When neurons fired: a line per neuron, a tick per spike, of the output ensemble of one network.",
+        ),
+        (
+            "rounded reference",
+            "The yardstick for the spike difference of simulated networks in float32: how many spikes differ "
+            "when the float64 reference itself is given time constants rounded to float32. One spike that "
+            "changes its step can move many that follow. Both are 1 minus the share of spikes in common.",
+        ),
+    ),
+)

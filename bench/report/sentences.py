@@ -1,0 +1,122 @@
+"""What the report says in words: whether it is the same work, how sure its figures are, what is finished."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from bench.records import Manifest, Metric, Record
+from bench.report.pages import Page
+from bench.report.sections import PENDING, Section
+from bench.report.statistics import DISTURBED, NOTABLE, Ratio, floor, reach
+
+
+def same_work(manifest: Manifest, records: Sequence[Record], pages: Mapping[str, Page]) -> str:
+    """How many certificates passed, and how near the closest ones came to their bounds."""
+    planned = sum(cell.stage == "certify" for cell in manifest.cells)
+    if not planned:
+        return "No certificate was asked for."
+    found = [record for record in records if record.cell.stage == "certify"]
+    passed = [record for record in found if record.status == "ok"]
+    others: Counter[str] = Counter(record.status for record in found if record.status != "ok")
+    if len(found) < planned:
+        others[PENDING] = planned - len(found)
+    left = ", ".join(f"{count} {status}" for status, count in others.items())
+    parts = [f"{len(passed)} of {planned} certificates passed" + (f" ({left})" if left else "")]
+    metrics = [(record.cell.family, metric) for record in passed for metric in record.metrics]
+    exact = [m for _, m in metrics if m.metric == "spike difference" and m.of.get("precision") == "float64"]
+    if exact:
+        most = max(metric.value for metric in exact)
+        parts.append(
+            "float64: 0 spikes differ" if most == 0 else f"float64: at most {most:.2g} of the spikes differ"
+        )
+    closest = {
+        page.proof: worst
+        for family, page in pages.items()
+        if (worst := _closest(m for f, m in metrics if f == family and m.metric == page.proof))
+    }
+    if closest:
+        words = (f"worst {name} {m.value:.2g} of {m.bound:.2g} allowed" for name, m in closest.items())
+        parts.append("float32: " + ", ".join(words))
+    return "; ".join(parts) + "."
+
+
+def _closest(metrics: Iterable[Metric]) -> Metric | None:
+    """Of the judged float32 deviations that which is nearest to its bound."""
+    judged = [m for m in metrics if m.bound and m.of.get("precision") == "float32"]
+    return max(judged, key=lambda m: m.value / (m.bound or 1.0), default=None)
+
+
+def how_sure(sections: Sequence[Section]) -> str:
+    """What the controls of all sections say, and how many turns were left out."""
+    heats = [(section, heat) for section in sections for heat in section.heats]
+    moves = {
+        section.title: moved
+        for section in sections
+        if section.control is not None and (moved := reach(section.control)) is not None
+    }
+    if not moves:
+        parts = ["There is no control with enough rounds, so that no difference of times counts."]
+    else:
+        adapters = {heat.cell.adapter for _, heat in heats}
+        name = f"{adapters.pop()} beside itself" if len(adapters) == 1 else "the baseline beside itself"
+        by_task = ", ".join(f"{title} {percent(moved)}" for title, moved in moves.items())
+        parts = [
+            f"The control ({name}) moves {by_task}: "
+            f"smaller differences, and any below {percent(NOTABLE)}, are ties."
+        ]
+    if any(heat.turns for _, heat in heats):
+        per_task: dict[str, list[int]] = {}
+        for section, heat in heats:
+            counts = per_task.setdefault(section.title, [0, 0])
+            counts[0] += heat.disturbed
+            counts[1] += heat.turns
+        disturbed, turns = (sum(counts) for counts in zip(*per_task.values(), strict=True))
+        tasks = ", ".join(f"{title} {some} of {every}" for title, (some, every) in per_task.items() if some)
+        parts.append(
+            f"Left out, because others used more than {100 * DISTURBED:.0f} % of the CPU: "
+            f"{disturbed:,} of {turns:,} turns" + (f" ({tasks})." if tasks else ".")
+        )
+    if unknown := sum(
+        turn.compared and turn.foreign is None for _, heat in heats for r in heat.records for turn in r.turns
+    ):
+        parts.append(f"In {unknown:,} turns the load of others is unknown.")
+    return " ".join(parts)
+
+
+def control(section: Section) -> str:
+    """What the control of one section says; empty where it has none."""
+    if section.control is None:
+        return ""
+    counts = floor(section.control)
+    end = (
+        "too few rounds to say what counts" if counts is None else f"only gaps above {percent(counts)} count"
+    )
+    said = f"{section.control.ratio:.2f} ({interval(section.control)})"
+    return f"Control ({section.baseline} once more) / baseline: {said}; {end}."
+
+
+def interval(ratio: Ratio) -> str:
+    """The 95 % interval of a ratio and what it is made of."""
+    seeds = f", {ratio.seeds} seeds" if ratio.seeds > 1 else ""
+    rounds = f"{ratio.rounds} of {ratio.rounds + ratio.left_out} rounds{seeds}"
+    if ratio.low is None or ratio.high is None:
+        return f"no interval, {rounds}"
+    return f"{ratio.low:.2f}–{ratio.high:.2f}, {rounds}"
+
+
+def percent(ratio: float) -> str:
+    """How far a ratio above 1 is from it: 1.05 is 5 %."""
+    return f"{100 * (ratio - 1):.2g} %"
+
+
+def progress(manifest: Manifest, records: Iterable[Record]) -> str:
+    """How much of what was asked for has been done; certificates and controls are spoken of elsewhere."""
+    total = sum(cell.stage == "run" for cell in manifest.cells)
+    done = [record for record in records if record.cell.stage == "run"]
+    endings = Counter(record.status for record in done)
+    counted = ", ".join(f"{count} {status}" for status, count in endings.most_common())
+    state = f"All {total} cells are finished"
+    if len(done) < total:
+        state = f"Partial run: {len(done)} of {total} cells are finished"
+    return f"{state} ({counted})." if counted else f"{state}."

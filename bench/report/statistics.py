@@ -1,0 +1,207 @@
+"""How sure a comparison of times is.
+
+What is compared are turns of the same round, so that what disturbs a round disturbs both.  The order within
+a round is shuffled anew each time: where two processes are equally fast, each is the slower one of a round
+with the same chance, whatever happened in the round before.  The sign test and the interval that belongs to
+it need no more than that: neither a shape of the noise nor independent rounds.
+
+The limit: what shuffling cannot exchange stays with a process while it lives, such as where its memory lies.
+In simulations, processes that differ by 3 % for life, or whose own noise of 10 % lasts for rounds, are taken
+for different in one heat of five to ten.  The control and the smallest ratio that counts hold most of that
+back; only several seeds, each with processes of its own, measure it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import mean, median, stdev
+from typing import Literal, TypeVar
+
+from scipy import stats
+
+from bench.records import Record, Turn
+
+DISTURBED = 0.06  # the share of the CPU that others may use in a turn that is compared
+NOTABLE = 1.05  # a smaller difference is never declared
+CONFIDENCE = 0.95
+
+Pair = TypeVar("Pair", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratio:
+    """Time of one over that of another, doing the same: below 1 is faster.
+
+    ``low`` and ``high``: the 95 % interval, None where there is too little for one.  ``rounds``: those that
+    were compared; ``left_out``: those that were not, because a turn of either was disturbed.  ``seeds``:
+    heats, each with processes of its own, that it is made of.  ``p``: two-sided, of the ratio being 1.
+    """
+
+    ratio: float
+    low: float | None
+    high: float | None
+    rounds: int
+    left_out: int
+    p: float
+    seeds: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What may be said of one beside another; ``reason`` says why no more than a tie."""
+
+    word: Literal["faster", "slower", "tie"]
+    reason: str = ""
+
+    def turned(self) -> Verdict:
+        """What may be said of the other beside the first."""
+        return self if self.word == "tie" else Verdict("slower" if self.word == "faster" else "faster")
+
+
+def disturbed(turn: Turn) -> bool:
+    """Whether others used too much of the CPU meanwhile for the turn to be compared; the unknown is kept."""
+    return turn.foreign is not None and turn.foreign > DISTURBED
+
+
+def paired(of: Record, to: Record) -> Ratio | None:
+    """The time of one over that of the other in the rounds of their heat; None without a round in common.
+
+    The interval is that of the median by order statistics, from 6 rounds on.
+    """
+    logs, left_out = _logs(of, to)
+    if not logs:
+        return None
+    above, below = sum(log > 0 for log in logs), sum(log < 0 for log in logs)
+    p = float(stats.binomtest(above, above + below).pvalue) if above + below else 1.0
+    return _ratio(median(logs), _median_interval(logs, CONFIDENCE), len(logs), left_out, p)
+
+
+def through(of: Record, to: Record, baseline: Record) -> Ratio | None:
+    """As ``paired``, for two that had no room side by side, by the rounds of each with the baseline.
+
+    The ratios of the two to the baseline are compared as independent samples: by the Mann-Whitney test, and
+    by intervals of each so wide that both hold with 95 %.
+    """
+    mine, left_out = _logs(of, baseline)
+    theirs, left_out_too = _logs(to, baseline)
+    if not mine or not theirs:
+        return None
+    each = (1 + CONFIDENCE) / 2
+    one, other = _median_interval(mine, each), _median_interval(theirs, each)
+    interval = (one[0] - other[1], one[1] - other[0]) if one and other else None
+    p = float(stats.mannwhitneyu(mine, theirs).pvalue)
+    rounds = min(len(mine), len(theirs))
+    return _ratio(median(mine) - median(theirs), interval, rounds, left_out + left_out_too, p)
+
+
+def over_seeds(ratios: Sequence[Ratio]) -> Ratio | None:
+    """One ratio of those of several heats, each of them one value; None without any.
+
+    The interval is Student's, on logarithms.
+    """
+    if len(ratios) < 2:
+        return next(iter(ratios), None)
+    logs = [math.log(ratio.ratio) for ratio in ratios]
+    centre, error, freedom = mean(logs), stdev(logs) / math.sqrt(len(logs)), len(logs) - 1
+    reach = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+    # equal values, as of a baseline beside itself, leave no doubt in either direction
+    p = 2 * float(stats.t.sf(abs(centre) / error, freedom)) if error else float(centre == 0)
+    rounds, left_out = sum(r.rounds for r in ratios), sum(r.left_out for r in ratios)
+    return _ratio(centre, (centre - reach, centre + reach), rounds, left_out, p, len(ratios))
+
+
+def sureness(seeds: int) -> str:
+    """What so few seeds (processes) are; empty from 5 on."""
+    return "single run" if seeds == 1 else "indicative" if seeds < 5 else ""
+
+
+def floor(control: Ratio | None) -> float | None:
+    """The ratio beyond which a difference counts, 1.05 at least; None where the control has no interval."""
+    moves = reach(control) if control else None
+    return None if moves is None else max(NOTABLE, moves)
+
+
+def reach(ratio: Ratio) -> float | None:
+    """The ratio above 1 up to which its interval goes in either direction; None without an interval."""
+    return None if ratio.low is None or ratio.high is None else max(ratio.high, 1 / ratio.low)
+
+
+def inverse(ratio: Ratio) -> Ratio:
+    """The same seen from the other side."""
+    low, high = (None if end is None else 1 / end for end in (ratio.high, ratio.low))
+    return replace(ratio, ratio=1 / ratio.ratio, low=low, high=high)
+
+
+def differences(ratios: Mapping[Pair, Ratio | None], control: Ratio | None) -> dict[Pair, Verdict]:
+    """What may be said of every pair of a heat, with 95 % for all of them together (Holm).
+
+    One is faster or slower only where the interval excludes 1, the ratio lies beyond the ``floor``, and the
+    pair stands the correction.
+    """
+    smallest = floor(control)
+    found = {}
+    stands, left = True, sum(ratio is not None for ratio in ratios.values())
+    for pair in sorted(ratios, key=lambda pair: 1.0 if (r := ratios[pair]) is None else r.p):
+        if (ratio := ratios[pair]) is None:
+            found[pair] = Verdict("tie", "no undisturbed round in common")
+            continue
+        stands = stands and ratio.p * left <= 1 - CONFIDENCE
+        left -= 1
+        if reason := _doubt(ratio, smallest, stands):
+            found[pair] = Verdict("tie", reason)
+        else:
+            found[pair] = Verdict("faster" if ratio.ratio < 1 else "slower")
+    return found
+
+
+def _doubt(ratio: Ratio, smallest: float | None, stands: bool) -> str:
+    """Why a ratio says nothing; empty where it does."""
+    if ratio.low is None or ratio.high is None:
+        return f"{ratio.rounds} rounds are too few for an interval"
+    if ratio.low <= 1 <= ratio.high:
+        return "the interval holds 1"
+    if smallest is None:
+        return "no control says what counts"
+    if 1 / smallest <= ratio.ratio <= smallest:
+        return f"below the {100 * (smallest - 1):.2g} % that count"
+    return "" if stands else "not sure enough among so many pairs"
+
+
+def in_rounds(of: Record, to: Record) -> list[tuple[float, bool]]:
+    """The ratio in every round in which both did the same, and whether it is left out as disturbed."""
+    theirs = {turn.round: turn for turn in to.turns if turn.compared and turn.seconds}
+    found = []
+    for mine in of.turns:
+        other = theirs.get(mine.round)
+        if not (mine.compared and mine.seconds and other and other.seconds):
+            continue
+        if (mine.phase, mine.epoch) == (other.phase, other.epoch):
+            found.append((mine.seconds / other.seconds, disturbed(mine) or disturbed(other)))
+    return found
+
+
+def _logs(of: Record, to: Record) -> tuple[list[float], int]:
+    """Log ratios of the rounds in which both did the same, and how many of them were left out."""
+    rounds = in_rounds(of, to)
+    logs = [math.log(ratio) for ratio, is_disturbed in rounds if not is_disturbed]
+    return logs, len(rounds) - len(logs)
+
+
+def _median_interval(values: Sequence[float], confidence: float) -> tuple[float, float] | None:
+    """Order statistics that hold the median with at least this confidence, whatever the distribution."""
+    place = int(stats.binom.ppf((1 - confidence) / 2, len(values), 0.5))
+    if place == 0:
+        return None
+    ordered = sorted(values)
+    return ordered[place - 1], ordered[-place]
+
+
+def _ratio(
+    centre: float, interval: tuple[float, float] | None, rounds: int, left_out: int, p: float, seeds: int = 1
+) -> Ratio:
+    low, high = map(math.exp, interval) if interval else (None, None)
+    return Ratio(
+        ratio=math.exp(centre), low=low, high=high, rounds=rounds, left_out=left_out, p=p, seeds=seeds
+    )

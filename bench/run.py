@@ -1,0 +1,198 @@
+"""From what a person asks for to a finished run folder with its report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench import catalogue, plan, runs, session
+from bench.catalogue import PROJECT, Adapter
+from bench.data import ensure_dataset
+from bench.environments import (
+    identify,
+    interpreter_at_hand,
+    prepare,
+    unavailable,
+    unavailable_at_hand,
+)
+from bench.errors import UserError, unknown
+from bench.measure import machine as machines
+from bench.process import ALLOCATOR
+from bench.profile import Profile
+from bench.progress import Progress
+from bench.records import Cell, Manifest, Record, load_records, save_manifest
+from tasks.families import families
+from tasks.protocol import Dataset
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the command line says, beside the profile; ``anew``: make certificates again as well."""
+
+    device: str = "cpu"
+    precision: str = "float32"
+    threads: int | None = None
+    tf32: bool = False
+    cudnn_benchmark: bool = False
+    deterministic: bool = False
+    env: str = "locked"
+    adapters: Path | None = None
+    data: Path | None = None
+    results: Path = runs.RESULTS
+    fresh: bool = False
+    anew: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A run folder, its records, and the state of the run in a word."""
+
+    folder: Path
+    records: list[Record]
+    word: str
+
+
+def run(
+    name: str,
+    profile: Profile,
+    selection: plan.Selection,
+    asked: Asked,
+    say: Say,
+    progress: Callable[[Sequence[Cell], Sequence[Record]], Progress],
+) -> Done:
+    """Run a profile, or go on with the same run where it was interrupted.
+
+    Raises:
+        UserError: something that was asked for cannot be.
+        KeyboardInterrupt: what is finished is kept.
+    """
+    found = catalogue.discover(asked.adapters)
+    machine = machines.describe()
+    settings = _settings(machine, asked)
+    cells = plan.make_cells(
+        profile,
+        found,
+        selection,
+        settings=settings,
+        machine=machines.identity(machine),
+        unavailable=_unavailable(found, settings.get("interpreter")),
+    )
+    folders = asked.results / "runs"
+    manifest = Manifest(
+        run=runs.name_now(name, folders),
+        digest=plan.plan_digest(cells),
+        profile=name,
+        profile_values=profile.model_dump(exclude_defaults=True),
+        settings=settings,
+        machine=machine,
+        git=runs.git_state(),
+        order_seed=plan.order_seed(cells),
+        cells=cells,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    with runs.alone(folders):
+        folder = None if asked.fresh else runs.find(folders, manifest.digest)
+        if folder is not None and runs.is_finished(folder):
+            runs.point_latest(folder)
+            return Done(folder, load_records(folder), "complete already (FRESH=1 starts a new one)")
+        used = {name: found[name] for name in dict.fromkeys(c.adapter for c in cells if not c.skip)}
+        pythons = interpreters(used, asked, say)
+        sets = [session.dataset_of(cell) for cell in cells if not cell.skip]
+        data = datasets([each for each in sets if each], used, pythons, asked.data, say)
+        if folder is None:
+            folder = folders / manifest.run
+            folder.mkdir()
+            save_manifest(folder, manifest)
+        else:
+            done = len(load_records(folder))
+            say(f"Going on with run {folder.name}: {done} of {len(cells)} cells are done.")
+        runs.point_latest(folder)
+        means = session.Means(
+            adapters=found, pythons=pythons, data=data, results=asked.results, anew=asked.anew
+        )
+        return Done(folder, session.go(folder, means, progress), "complete")
+
+
+def setup(asked: Asked, say: Say) -> None:
+    """Prepare every adapter's environment and fetch every data set, without running anything."""
+    found = catalogue.discover(asked.adapters)
+    env = _choice("env", asked.env, ("locked", "current"))
+    interpreter = identify(interpreter_at_hand()) if env == "current" else None
+    for name, reason in _unavailable(found, interpreter).items():
+        say(f"Left out: {reason}")
+        del found[name]
+    pythons = interpreters(found, asked, say)
+    sets = [family.dataset(task()) for family in families().values() for task in family.tasks.values()]
+    data = datasets([each for each in sets if each], found, pythons, asked.data, say)
+    where = "; ".join(f"{name} in {folder}" for name, folder in data.items())
+    say(f"Ready: {', '.join(pythons)}; {where}")
+
+
+def _settings(machine: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
+    if asked.threads is not None and asked.threads < 1:
+        raise UserError(f"--threads must be at least 1, got {asked.threads}")
+    settings = {
+        "device": _choice("device", asked.device, ("cpu", "cuda")),
+        "precision": _choice("precision", asked.precision, ("float32", "amp", "float64")),
+        "threads": asked.threads or int(machine["cores"]),
+        "environment": _choice("env", asked.env, ("locked", "current")),
+        "tf32": asked.tf32,
+        "cudnn_benchmark": asked.cudnn_benchmark,
+        "deterministic": asked.deterministic,
+        "allocator": " ".join(f"{name}={value}" for name, value in ALLOCATOR.items()),
+    }
+    if asked.env == "current":
+        # another interpreter is another run
+        settings["interpreter"] = identify(interpreter_at_hand())
+    if asked.device == "cuda" and "gpu" not in machine:
+        raise UserError("--device cuda: the driver shows no NVIDIA GPU on this machine; use --device cpu")
+    return settings
+
+
+def _choice(name: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise unknown(name, value, choices)
+    return value
+
+
+def _unavailable(found: Mapping[str, Adapter], interpreter: str | None) -> dict[str, str]:
+    """Adapters that cannot run, and why: in the interpreter at hand, or in environments of their own."""
+    if interpreter is not None:
+        reasons = {name: unavailable_at_hand(adapter, interpreter) for name, adapter in found.items()}
+    else:
+        reasons = {name: unavailable(adapter) for name, adapter in found.items()}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def interpreters(used: Mapping[str, Adapter], asked: Asked, say: Say) -> dict[str, Path]:
+    """The Python executable of each adapter."""
+    if asked.env == "current":
+        return dict.fromkeys(used, interpreter_at_hand())
+    return {name: prepare(a, device=asked.device, root=PROJECT, say=say) for name, a in used.items()}
+
+
+def datasets(
+    wanted: Sequence[Dataset],
+    used: Mapping[str, Adapter],
+    pythons: Mapping[str, Path],
+    given: Path | None,
+    say: Say,
+) -> dict[str, Path]:
+    """The folder of every data set, by its name."""
+    # any folder that adapters share may bring a program that downloads data sets
+    fetchers = [
+        (pythons[name], f"adapters.{shared}.fetch")
+        for name, adapter in used.items()
+        for shared in adapter.uses
+        if (catalogue.SHIPPED / shared / "fetch.py").exists()
+    ]
+    by_name = {dataset.name: dataset for dataset in wanted}
+    return {
+        name: ensure_dataset(dataset, given=given, fetchers=fetchers, say=say)
+        for name, dataset in by_name.items()
+    }

@@ -1,0 +1,146 @@
+"""Run folders: made, found again, published."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+from bench.catalogue import PROJECT
+from bench.errors import UserError
+from bench.records import dump_records, load_manifest, load_records, record_path, write_atomically
+
+RESULTS = PROJECT / "results"
+
+
+@contextmanager
+def alone(runs: Path) -> Iterator[None]:
+    """Hold the runs folder: two runs at once would falsify each other's figures.
+
+    Raises:
+        UserError: another run is under way, or the folder cannot be written.
+    """
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        lock = (runs / ".lock").open("w")
+    except OSError as error:
+        raise UserError(
+            f"{runs} cannot be written ({error.strerror}): make it writable, or use a copy of the project"
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"another run is under way in {runs}: wait for it or end it; two at once falsify each other"
+            ) from None
+        yield
+
+
+def find(runs: Path, digest: str) -> Path | None:
+    """The newest run folder of the same plan."""
+    for path in sorted(runs.glob("*/manifest.json"), reverse=True):
+        if path.parent.is_symlink():
+            continue
+        try:
+            if load_manifest(path.parent).digest == digest:
+                return path.parent
+        except ValueError:
+            continue  # of another version of this project
+    return None
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether every cell of the run has its record."""
+    return all(record_path(folder, cell).exists() for cell in load_manifest(folder).cells)
+
+
+def point_latest(folder: Path) -> None:
+    """Let ``latest`` beside the run folder lead to it."""
+    link = folder.parent / ".latest"
+    link.unlink(missing_ok=True)
+    link.symlink_to(folder.name)
+    link.replace(folder.parent / "latest")
+
+
+def name_now(profile: str, runs: Path) -> str:
+    """A run's name: time (UTC) and profile, unique among the runs."""
+    name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{profile}"
+    names = chain([name], (f"{name}.{number}" for number in count(2)))
+    return next(name for name in names if not (runs / name).exists())
+
+
+def git_state() -> dict[str, Any]:
+    """Commit, and whether tracked files differ from it; empty where the project is no repository itself."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+
+    def ask(*words: str) -> str:
+        done = subprocess.run(
+            ["git", *words], cwd=PROJECT, env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        if Path(ask("rev-parse", "--show-toplevel")).resolve() != PROJECT:
+            return {}
+        return {
+            "commit": ask("rev-parse", "HEAD"),
+            "dirty": bool(ask("status", "--porcelain", "--untracked-files=no")),
+        }
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+
+
+def publish(folder: Path, published: Path, plots: Sequence[str]) -> Path:
+    """Copy a finished run to ``published/<machine>/<run>``, to be kept in the repository.
+
+    The manifest, the tables, all records in one file, and the plots of those names.
+
+    Raises:
+        UserError: the run is not finished or has been published before, or there is no such plot.
+    """
+    manifest = load_manifest(folder)
+    if not is_finished(folder) and not (folder / "records.json").exists():
+        raise UserError(f"run {manifest.run} is not finished: go on with it before you publish it")
+    target = published / str(manifest.machine["name"]) / manifest.run
+    if target.exists():
+        raise UserError(f"run {manifest.run} is published already: remove {target} first")
+    files = [folder / "manifest.json", *sorted(folder.glob("*.csv"))]
+    for name in plots:
+        plot = folder / "report" / f"{name}.svg"
+        if not plot.is_file():
+            known = ", ".join(sorted(path.stem for path in plot.parent.glob("*.svg")))
+            raise UserError(f"run {manifest.run} has no plot {name}: choose from {known}")
+        files.append(plot)
+    # beside its place, and moved there whole: half a copy must not count as published
+    aside = target.with_name(f".{target.name}.tmp")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    for file in files:
+        shutil.copyfile(file, aside / file.name)
+    write_atomically(aside / "records.json", dump_records(load_records(folder)))
+    aside.rename(target)
+    return target
+
+
+def resolve(runs: Path, name: str | None) -> Path:
+    """The run folder of that name or path; the latest without one.
+
+    Raises:
+        UserError: there is none.
+    """
+    folder = runs / "latest" if name is None else runs / name
+    if name is not None and not folder.exists():
+        folder = Path(name)
+    if not (folder / "manifest.json").exists():
+        known = sorted(path.parent.name for path in runs.glob("*/manifest.json"))
+        hint = f"choose from {', '.join(known)}" if known else "start one with `make bench`"
+        raise UserError(f"there is no run {name or 'latest'}: {hint}")
+    return folder.resolve()

@@ -1,0 +1,243 @@
+"""The timed cell of a classifier: build, train, evaluate, and look inside once; every figure is timed apart.
+
+Where nothing is learned, trained weights are given and nothing but the evaluation is timed.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.classify import images, real_size, values
+from tasks.classify.codes import code_table, decode
+from tasks.classify.images import Images, encode
+from tasks.classify.protocol import Array, Classifier
+from tasks.classify.spec import Classify
+from tasks.classify.values import Float
+from tasks.classify.weights import epoch_order, initial_weights, trained_weights
+from tasks.measuring import Diverged, Wrong, host_peak_bytes, is_real, timed
+from tasks.protocol import Job, Result, Turn, Unsupported, data_folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amounts:
+    """How much of the data set a profile uses, the first images of each part, and in how many pieces.
+
+    ``curve_images``: test images seen after every epoch (0: none); ``turns``: slices of an epoch's batches.
+
+    Raises:
+        ValueError: a count is out of range.
+    """
+
+    train_images: int = images.MNIST.train
+    test_images: int = images.MNIST.test
+    curve_images: int = 1000
+    turns: int = 10
+
+    def __post_init__(self) -> None:
+        ranges = {
+            "train_images": (1, images.MNIST.train),
+            "test_images": (1, images.MNIST.test),
+            "curve_images": (0, images.MNIST.test),
+            "turns": (1, images.MNIST.train),
+        }
+        for name, (least, most) in ranges.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise ValueError(f"{name} must be from {least} to {most}, got {value}")
+        if self.curve_images > self.test_images:
+            raise ValueError(f"curve_images {self.curve_images} exceed test_images {self.test_images}")
+
+
+def epochs_of(task: Classify, learning: str) -> int:
+    """How often the training images are seen."""
+    if learning == "none":
+        return 0
+    # least squares see all images at once: a second pass would repeat the first
+    return 1 if learning == "least-squares" else task.epochs
+
+
+def run(module: Any, task: Classify, job: Job) -> Generator[Turn, None, Result]:
+    """The cell, turn by turn: see ``Family`` in tasks/protocol.py.
+
+    Raises:
+        Unsupported: the adapter cannot run this, or there are no trained weights to give.
+        Wrong: what it hands over is not what was asked for.
+        Diverged: rates or weights are no longer finite.
+    """
+    amounts = Amounts(**job.amounts)
+    whole = images.load(images.MNIST, data_folder(job))
+    data = Images(
+        train_images=whole.train_images[: amounts.train_images],
+        train_labels=whole.train_labels[: amounts.train_images],
+        test_images=whole.test_images[: amounts.test_images],
+        test_labels=whole.test_labels[: amounts.test_images],
+    )
+    learns = job.learning != "none"
+    try:
+        weights = initial_weights(task, job.settings.seed) if learns else trained_weights(task)
+    except LookupError as error:
+        raise Unsupported(str(error)) from None
+    yield Turn(phase="prepare")
+
+    def build() -> Any:
+        classifier = module.VARIANTS[job.variant](task, job.settings)
+        classifier.load_weights(weights)
+        return classifier
+
+    classifier, build_seconds = timed(build, module.sync)
+    classifier.load(data.train_images, data.train_labels)
+    gc.collect()
+    yield Turn(phase="build", seconds=build_seconds)
+
+    learned = (yield from _learn(module, classifier, task, data, amounts, job)) if learns else None
+    rates, eval_seconds = timed(partial(classifier.predict, data.test_images), module.sync)
+    test_accuracy = _accuracy(task, _checked(task, rates, len(data.test_images)), data.test_labels)
+    figures = {
+        "test_accuracy": test_accuracy,
+        "build_seconds": build_seconds,
+        "eval_seconds": eval_seconds,
+        "host_peak_bytes": host_peak_bytes(),
+    }
+    device = module.device_memory()
+    if device is not None:
+        figures["device_allocated_bytes"] = device
+    if learned:
+        figures |= learned.figures
+        if amounts.curve_images == amounts.test_images:  # only then has every epoch seen the whole test set
+            figures["best_test_accuracy"] = max(test_accuracy, learned.best_test_accuracy)
+    yield Turn(phase="evaluate", seconds=eval_seconds, free=True)
+
+    if job.division == "open":  # the neurons are not those that the task names
+        return {"figures": figures, "network": classifier.network}
+    by_layer, overall = _spike_rates(classifier, task, data.test_images, job.settings.seed)
+    if learned:
+        seen = real_size.Seen(
+            weights=weights,
+            images=data.train_images[learned.first_batch],
+            rates=learned.first_rates,
+            batches=learned.batches,
+        )
+        real_size.check(classifier, task, job.settings, seen)
+    return {
+        "figures": figures | {"spike_rate": overall},
+        "metrics": [
+            {"metric": "spike_rate", "of": {"layer": layer}, "value": rate}
+            for layer, rate in enumerate(by_layer, start=1)
+        ],
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Learned:
+    """What is kept of a training: ``batches`` in all, and the first with its rates [batch, outputs]."""
+
+    figures: dict[str, float]
+    best_test_accuracy: float
+    batches: int
+    first_batch: NDArray[np.int64]
+    first_rates: Float
+
+
+def _learn(
+    module: Any, classifier: Classifier, task: Classify, data: Images, amounts: Amounts, job: Job
+) -> Generator[Turn, None, _Learned]:
+    """Every epoch in slices of its batches, and a look at test images after each."""
+    turns = 1 if job.learning == "least-squares" else amounts.turns
+    curve: list[dict[str, Any]] = []
+    for epoch in range(1, epochs_of(task, job.learning) + 1):
+        order = epoch_order(
+            images=len(data.train_images), batch=task.batch, seed=job.settings.seed, epoch=epoch - 1
+        )
+        parts, seconds = [], 0.0
+        for batches in np.array_split(order, min(turns, len(order))):
+            part, took = timed(partial(classifier.train_epoch, batches), module.sync)
+            parts.append(_checked(task, part, batches.size))
+            seconds += took
+            yield Turn(phase="train", seconds=took, epoch=epoch, compared=epoch > 1)
+        if epoch == 1:
+            first_batch, first_rates = order[0], parts[0][: task.batch]
+        rates, labels = np.concatenate(parts), data.train_labels[order.ravel()]
+        test_accuracy = None
+        if amounts.curve_images:
+            seen = classifier.predict(data.test_images[: amounts.curve_images])
+            seen = _checked(task, seen, amounts.curve_images)
+            test_accuracy = _accuracy(task, seen, data.test_labels[: amounts.curve_images])
+        _check_weights(classifier.weights())
+        point = {
+            "epoch": epoch,
+            "loss": float(((rates - code_table(task)[labels]) ** 2).mean()),
+            "train_accuracy": _accuracy(task, rates, labels),
+            "test_accuracy": test_accuracy,
+            "seconds": seconds,
+            "train_seconds": sum(earlier["seconds"] for earlier in curve) + seconds,
+        }
+        curve.append(point)
+        yield Turn(phase="curve", epoch=epoch, point=point | {"epochs": epochs_of(task, job.learning)})
+
+    figures = {
+        "train_accuracy": curve[-1]["train_accuracy"],
+        "cold_epoch_seconds": curve[0]["seconds"],
+        "train_seconds": curve[-1]["train_seconds"],
+    }
+    if len(curve) > 1:
+        figures["epoch_seconds"] = float(np.median([point["seconds"] for point in curve[1:]]))
+        figures["images_per_second"] = order.size / figures["epoch_seconds"]
+    return _Learned(
+        figures=figures,
+        best_test_accuracy=max(point["test_accuracy"] or 0.0 for point in curve),
+        batches=len(order) * len(curve),
+        first_batch=first_batch,
+        first_rates=first_rates,
+    )
+
+
+def _checked(task: Classify, rates: Array, count: int) -> Float:
+    """The adapter's rates, if they are rates at all."""
+    expected = (count, code_table(task).shape[1])
+    if rates.shape != expected:
+        raise Wrong(f"firing rates of shape {rates.shape}, expected {expected}")
+    if not is_real(rates):
+        raise Wrong(f"firing rates of type {rates.dtype}, expected real numbers")
+    if not np.isfinite(rates).all():
+        raise Diverged("firing rates are no longer finite")
+    if rates.min() < 0 or rates.max() > 1:
+        raise Wrong(f"firing rates from {rates.min():.3g} to {rates.max():.3g}, outside 0 to 1")
+    return np.asarray(rates, np.float64)
+
+
+def _check_weights(weights: Mapping[str, Array]) -> None:
+    # a membrane that is not a number never fires, so the rates of such a network look sound
+    for name, value in weights.items():
+        if not is_real(value):
+            raise Wrong(f"weights {name} of type {value.dtype}, expected real numbers")
+        if not np.isfinite(value).all():
+            raise Diverged(f"weights {name} are no longer finite")
+
+
+def _accuracy(task: Classify, rates: Float, labels: NDArray[np.uint8]) -> float:
+    return float((decode(task, rates) == labels).mean())
+
+
+def _spike_rates(
+    classifier: Classifier, task: Classify, pictures: NDArray[np.uint8], seed: int
+) -> tuple[list[float], float]:
+    """Spikes per neuron and step on one batch of images, by layer and over all neurons."""
+    rng = np.random.default_rng([seed, 2])
+    inputs = encode(pictures[: task.batch], encoder=task.encoder, steps=task.steps, rng=rng)
+    codes = np.zeros((inputs.shape[1], code_table(task).shape[1]))
+    layers = classifier.trace(inputs, codes, training=False).spikes
+    fired = []
+    for index, layer in enumerate(layers, start=1):
+        spikes = values.spikes(layer)
+        if spikes is None:
+            raise Wrong(f"spikes of layer {index} are not all 0 or 1")
+        fired.append(float(spikes.sum()))
+    sizes = [layer.size for layer in layers]
+    return [count / size for count, size in zip(fired, sizes, strict=True)], sum(fired) / sum(sizes)

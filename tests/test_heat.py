@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bench import heat
+from bench.heat import run_heat
+from bench.measure import gpu, load
+from bench.process import Worker
+from bench.records import Cell
+from tasks.protocol import Job
+from tests.builders import cell, control
+from tests.harness import PATIENCE_SECONDS, interpreter, is_gone
+
+ROUNDS = 8  # of training, after one to build
+WORK = f"""
+turn("prepare")
+turn("build")
+for number in range({ROUNDS}):
+    turn("train", epoch=2, compared=True, seconds=float(number))
+result()
+"""
+
+
+class Heat:
+    """Heats of programs: ``sources`` by adapter; ``turns`` are told in the order in which they are taken."""
+
+    def __init__(self, folder: Path, sources: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.pythons = {
+            name: interpreter(folder / name / "python", source) for name, source in sources.items()
+        }
+        self.workers: list[Worker] = []
+        self.turns: list[tuple[str, dict[str, Any]]] = []
+
+    def make(self, of: Cell) -> Worker:
+        job = Job(
+            stage="run",
+            family=of.family,
+            task=of.task,
+            adapter=of.adapter,
+            adapters="",
+            table=of.table,
+            variant=of.variant,
+            learning=of.learning,
+        )
+        log = self.folder / f"{of.cell}.log"
+        self.workers.append(Worker(self.pythons[of.adapter], job, log=log, seconds=PATIENCE_SECONDS))
+        return self.workers[-1]
+
+    def run(self, cells: Sequence[Cell]) -> dict[str, dict[str, Any]]:
+        """The outcomes of the cells by their keys; no process is left."""
+        found = run_heat(cells, self.make, lambda of, turn: self.turns.append((of.cell, turn)))
+        assert found.keys() == {each.cell for each in cells}
+        assert all(worker.process is None or is_gone(worker.pid) for worker in self.workers)
+        return found
+
+    def orders(self) -> list[list[str]]:
+        """Who took a turn in each round, in that order."""
+        rounds: dict[int, list[str]] = defaultdict(list)
+        for key, turn in self.turns:
+            rounds[turn["round"]].append(key)
+        return [rounds[number] for number in sorted(rounds)]
+
+
+TORCH = cell("torch")
+CONTROL = control(TORCH)
+OTHERS = [cell("a"), cell("b"), cell("c")]
+CELLS = [*OTHERS, TORCH, CONTROL]
+
+
+def test_in_each_round_everybody_takes_a_turn_in_an_order_shuffled_anew(tmp_path: Path) -> None:
+    made = Heat(tmp_path, dict.fromkeys(("torch", "a", "b", "c"), WORK))
+    found = made.run(CELLS)
+    assert [outcome["status"] for outcome in found.values()] == ["ok"] * len(CELLS)
+    orders = made.orders()
+    assert len(orders) == 1 + ROUNDS
+    assert all(sorted(order) == sorted(each.cell for each in CELLS) for order in orders)
+    assert len({tuple(order) for order in orders}) > ROUNDS // 2
+    again = Heat(tmp_path, dict.fromkeys(("torch", "a", "b", "c"), WORK))
+    again.run(CELLS)
+    assert again.orders() == orders  # by the heat's name
+
+
+def test_turns_are_kept_as_they_were_told_with_their_rounds(tmp_path: Path) -> None:
+    made = Heat(tmp_path, dict.fromkeys(("torch", "a", "b", "c"), WORK))
+    for outcome in made.run(CELLS).values():
+        turns = outcome["turns"]
+        assert [turn["round"] for turn in turns] == list(range(1 + ROUNDS))
+        assert [turn["phase"] for turn in turns] == ["build", *["train"] * ROUNDS]
+        assert [turn["seconds"] for turn in turns[1:]] == [float(number) for number in range(ROUNDS)]
+
+
+def test_the_end_of_an_epoch_is_a_point_of_the_curve(tmp_path: Path) -> None:
+    point = {"epoch": 1, "seconds": 2.0, "epochs": 7}
+    made = Heat(tmp_path, {"a": f"turn('prepare'); turn('curve', point={point}); turn('train'); result()"})
+    (outcome,) = made.run([cell("a", compared=False)]).values()
+    assert outcome["curve"] == [{"epoch": 1, "seconds": 2.0}]
+    assert [turn["point"] for _, turn in made.turns] == [point, None]
+    assert not any("point" in turn or "free" in turn for turn in outcome["turns"])
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "count"),
+    [
+        ("sys.exit(3)", "crashed", 0),
+        ("turn('prepare'); sys.exit(3)", "crashed", 0),
+        ("turn('prepare'); turn('build'); turn('train'); sys.exit(3)", "crashed", 2),
+        ("turn('prepare'); turn('build'); result(status='error', reason='no')", "error", 1),
+        ("turn('prepare'); turn('build'); result()", "ok", 1),
+    ],
+)
+@pytest.mark.parametrize("who", ["a", "torch"])
+def test_who_ends_early_leaves_the_others_going(
+    tmp_path: Path, who: str, source: str, status: str, count: int
+) -> None:
+    made = Heat(tmp_path, dict.fromkeys(("torch", "a", "b", "c"), WORK) | {who: source})
+    found = made.run(CELLS)
+    for each in CELLS:
+        outcome = found[each.cell]
+        ended = (status, count) if each.adapter == who else ("ok", 1 + ROUNDS)
+        assert (outcome["status"], len(outcome["turns"])) == ended
+
+
+TWO_CORES = """
+def meet(place):
+    names = {"torch", "a"}
+    (Path(place) / job["adapter"]).mkdir(parents=True)
+    while {path.name for path in Path(place).iterdir()} != names:
+        time.sleep(0.01)
+
+def alone():
+    os.mkdir("alone")
+    time.sleep(0.02)
+    os.rmdir("alone")
+
+os.chdir(Path(sys.argv[0]).parents[1])
+meet("preparing")
+turn("prepare")
+for number in range(5):
+    alone()
+    turn("train")
+alone()
+turn("evaluate", free=True)
+meet("ending")
+result()
+"""
+
+
+def test_what_is_not_timed_runs_side_by_side_and_what_is_runs_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    found = Heat(tmp_path, dict.fromkeys(("torch", "a"), TWO_CORES)).run([TORCH, cell("a")])
+    assert [outcome["status"] for outcome in found.values()] == ["ok", "ok"]
+
+
+def test_a_turn_that_runs_beside_others_says_nothing_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "foreign_share", lambda start, stop: 0.25)
+    source = "turn('prepare'); turn('evaluate', free=True); turn('sweep', seconds=None); result()"
+    (outcome,) = Heat(tmp_path, {"a": source}).run([cell("a", compared=False)]).values()
+    assert [(turn["phase"], turn["foreign"]) for turn in outcome["turns"]] == [
+        ("evaluate", 0.25),
+        ("sweep", None),
+    ]
+
+
+def rounds(outcome: Mapping[str, Any]) -> list[int]:
+    return [turn["round"] for turn in outcome["turns"]]
+
+
+def check_groups(found: Mapping[str, Mapping[str, Any]]) -> None:
+    """One of the others a group, each with a baseline and a control of its own, in rounds that go on."""
+    length = 1 + ROUNDS
+    groups = [list(range(start, start + length)) for start in (0, length, 2 * length)]
+    assert sorted(rounds(found[each.cell]) for each in OTHERS) == groups
+    for each in (TORCH, CONTROL):
+        outcome = found[each.cell]
+        assert rounds(outcome) == list(range(3 * length))
+        assert [turn["phase"] for turn in outcome["turns"]] == ["build", *["train"] * ROUNDS] * 3
+    assert all(outcome["status"] == "ok" for outcome in found.values())
+
+
+def test_what_does_not_fit_beside_the_others_runs_afterwards_with_the_baseline_and_control(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heat, "_available", lambda: 0)
+    made = Heat(tmp_path, dict.fromkeys(("torch", "a", "b", "c"), WORK))
+    check_groups(made.run(CELLS))
+    assert len(made.workers) == 9
+
+
+def test_what_no_longer_fits_once_the_others_have_grown_is_ended_and_runs_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Heat(tmp_path, dict.fromkeys(("torch", "a", "b", "c"), WORK))
+    monkeypatch.setattr(heat, "_available", lambda: 0 if made.turns else 10**15)
+    sizes: Iterator[int] = iter(range(10**6))
+    monkeypatch.setattr(heat, "_resident", lambda pid: next(sizes))
+    check_groups(made.run(CELLS))
+    assert len(made.workers) == 5 + 3 + 3
+
+
+def test_everybody_runs_at_once_where_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heat, "_available", lambda: 10**15)
+    made = Heat(tmp_path, dict.fromkeys(("torch", "a", "b", "c"), WORK))
+    found = made.run(CELLS)
+    assert {len(rounds(outcome)) for outcome in found.values()} == {1 + ROUNDS}
+    assert len(made.workers) == len(CELLS)
+
+
+def test_a_cell_on_cuda_has_the_most_that_it_held_at_the_end_of_a_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = iter([None, 5, 9, 7])
+    monkeypatch.setattr(gpu, "used_bytes", lambda pid: next(held))
+    source = "turn('prepare'); turn('a'); turn('b'); turn('c'); turn('d'); result(figures={'rmse': 0.5})"
+    made = Heat(tmp_path, {"a": source})
+    (outcome,) = made.run([cell("a", device="cuda", compared=False)]).values()
+    assert outcome["figures"] == {"rmse": 0.5, "device_used_bytes": 9}
+    (outcome,) = made.run([cell("a", compared=False)]).values()
+    assert outcome["figures"] == {"rmse": 0.5}
+
+
+def test_an_interruption_ends_every_worker(tmp_path: Path) -> None:
+    made = Heat(tmp_path, dict.fromkeys(("torch", "a"), WORK))
+    pids: list[int] = []
+
+    def interrupt(of: Cell, turn: dict[str, Any]) -> None:
+        pids.extend(worker.pid for worker in made.workers)
+        assert all(psutil.pid_exists(pid) for pid in pids)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_heat([TORCH, cell("a")], made.make, interrupt)
+    assert len(pids) == 2 and all(is_gone(pid) for pid in pids)

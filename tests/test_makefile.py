@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+
+import pytest
+
+from tests.test_walls import PROJECT
+
+PREPARED = ("-o", ".venv/ready", "-o", ".uv/ready")
+
+
+def recipe(*words: str, **environment: str) -> list[list[str]]:
+    """The commands, split as a shell would, that make would run for words on its command line."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(
+        ["make", "--dry-run", *PREPARED, *words],
+        cwd=PROJECT,
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [shlex.split(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("target", ["bench", "parity", "report", "compare", "publish", "test", "conform"])
+def test_options_are_not_taken_from_the_environment(target: str) -> None:
+    names = "PROFILE ONLY DEVICE DATA ENV ADAPTERS RESULTS FRESH RUN PLOTS A B NAME ADAPTER".split()
+    assert recipe(target, **dict.fromkeys(names, "elsewhere")) == recipe(target)
+
+
+@pytest.mark.parametrize(
+    "value", ["a b", "it's", 'say "x"', "$HOME/$(HOME)/$$", "a;b", "ö", "$(shell exit 1)"]
+)
+def test_values_arrive_as_they_were_typed(value: str) -> None:
+    (run,) = recipe("bench", f"DATA={value}", "PROFILE=smoke")
+    assert run == [".venv/bin/spikebench", "run", "--profile", "smoke", "--data", value]
+    (lock,) = recipe("lock", f"ADAPTERS={value}", "NAME=mine")
+    assert lock[-3:] == [f"{value}/mine/requirements.in", "--output-file", f"{value}/mine/requirements.txt"]
