@@ -102,7 +102,9 @@ def _group(
             timed = [entrant for entrant in alive if not entrant.is_free]
             if not timed:
                 by_worker = {id(entrant.worker): entrant for entrant in alive}
-                for worker in side_by_side([entrant.worker for entrant in alive], cores):
+                # threads of several that share a core wait for one another
+                room = max(1, cores // alive[0].worker.job.settings.threads)
+                for worker in side_by_side([entrant.worker for entrant in alive], room):
                     _note(by_worker[id(worker)], number, None, on_turn)
                 number += 1
                 continue

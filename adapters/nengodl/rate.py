@@ -25,6 +25,7 @@ MAX_RATE = 200.0  # Hz at an input of 1
 SYNAPSE = 0.005  # s
 PRESENTATION = 30  # simulator steps of 1 ms for which a test image is shown
 RATE = 1e-3
+SHOWN = 250  # images at once when they are shown in time: fewer take longer each
 
 
 def keras_layers(task: Classify) -> list[tf.keras.layers.Layer | nengo.neurons.NeuronType]:
@@ -57,9 +58,9 @@ def in_words(layer: tf.keras.layers.Layer | nengo.neurons.NeuronType) -> str:
 
 
 def simulator_model(
-    task: Classify, *, synapse: float | None
+    task: Classify, samples: int, *, synapse: float | None
 ) -> tuple[tf.keras.Model, list[tf.keras.layers.Layer]]:
-    """NengoDL's Keras model of minibatches of ``task.batch``, and the Keras layers in it.
+    """NengoDL's Keras model of minibatches of ``samples``, and the Keras layers in it.
 
     ``synapse`` follows every layer of neurons.
     """
@@ -86,7 +87,7 @@ def simulator_model(
             node = nengo_dl.Layer(layer)(node, shape_in=given, shape_out=shape, synapse=after)
             after = None
         nengo.Probe(node)
-        with nengo_dl.Simulator(network, minibatch_size=task.batch, progress_bar=False, seed=0) as simulator:
+        with nengo_dl.Simulator(network, minibatch_size=samples, progress_bar=False, seed=0) as simulator:
             return simulator.keras_model, layers
 
 
@@ -103,8 +104,8 @@ class RateClassifier:
         self.task = task
         self.network = " - ".join(in_words(layer) for layer in keras_layers(task))
         tf.keras.utils.set_random_seed(settings.seed)
-        self.training, self.layers = simulator_model(task, synapse=None)
-        self.spiking, self.spiking_layers = simulator_model(task, synapse=SYNAPSE)
+        self.training, self.layers = simulator_model(task, task.batch, synapse=None)
+        self.spiking, self.spiking_layers = simulator_model(task, SHOWN, synapse=SYNAPSE)
         self.optimizer = tf.keras.optimizers.Adam(RATE)
         self._train_batch = tf.function(self._train_batch_eagerly)
         self._predict_batch = tf.function(self._predict_batch_eagerly)
@@ -127,7 +128,7 @@ class RateClassifier:
     def _run(self, model: tf.keras.Model, images: tf.Tensor, steps: int, *, training: bool) -> tf.Tensor:
         """Readout [N, classes] after ``steps`` steps of a constant image."""
         inputs = tf.repeat(tf.cast(images, tf.float32)[:, None] / 255, steps, axis=1)
-        readout, _ = model([inputs, tf.fill([self.task.batch, 1], steps)], training=training)
+        readout, _ = model([inputs, tf.fill([images.shape[0], 1], steps)], training=training)
         return readout[:, -1]
 
     def _train_batch_eagerly(self, images: tf.Tensor, labels: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
@@ -152,9 +153,9 @@ class RateClassifier:
         """See the protocol; with spikes, the last batch filled up."""
         for spiking, trained in zip(self.spiking_layers, self.layers, strict=True):
             spiking.set_weights(trained.get_weights())
-        missing = -len(images) % self.task.batch
+        missing = -len(images) % SHOWN
         padded = np.concatenate([images, np.zeros((missing, *images.shape[1:]), np.uint8)])
-        batches = tf.reshape(self._flat(padded), [-1, self.task.batch, images[0].size])
+        batches = tf.reshape(self._flat(padded), [-1, SHOWN, images[0].size])
         return tf.concat([self._predict_batch(batch) for batch in batches], axis=0).numpy()[: len(images)]
 
     def trace(self, inputs: Array, codes: Array, *, training: bool) -> Trace:
