@@ -4,11 +4,12 @@
 <run>/records/*.json     one file per certificate and per heat, written atomically by the parent alone
 <run>/*.csv              results, heats, turns, metrics, curves, parity: a pure function of the records
 
-A published run has all its records in one file, records.json.
+A published run has all its records in one file, records.json.gz.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 from bench.report.figures import FIGURES
 
 VERSION = 2  # of manifest and records; raised when an older reader would misread them
+PUBLISHED = "records.json.gz"  # of a published run, all of them
 
 Status = Literal["ok", "skipped", "wrong", "diverged", "error", "crashed", "timeout", "out_of_memory"]
 Parity = Literal["exact", "within", "reduced precision", "wrong"]
@@ -179,13 +181,12 @@ def dump_records(records: Sequence[Record]) -> str:
 def load_records(folder: Path) -> list[Record]:
     """All finished cells of a run folder, or of a published run, in the manifest's order."""
     manifest = load_manifest(folder)
-    one_file = folder / "records.json"
-    if one_file.exists():
-        paths = [one_file]
+    if (folder / PUBLISHED).exists():
+        texts = [gzip.decompress((folder / PUBLISHED).read_bytes())]
     else:
         wanted = dict.fromkeys(record_path(folder, cell) for cell in manifest.cells)
-        paths = [path for path in wanted if path.exists()]
-    found = {r.cell.cell: r for path in paths for r in _RECORDS.validate_json(path.read_bytes())}
+        texts = [path.read_bytes() for path in wanted if path.exists()]
+    found = {record.cell.cell: record for text in texts for record in _RECORDS.validate_json(text)}
     return [found[cell.cell] for cell in manifest.cells if cell.cell in found]
 
 

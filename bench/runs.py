@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gzip
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 
 from bench.catalogue import PROJECT
 from bench.errors import UserError
-from bench.records import dump_records, load_manifest, load_records, record_path, write_atomically
+from bench.records import PUBLISHED, dump_records, load_manifest, load_records, record_path
 
 RESULTS = PROJECT / "results"
 
@@ -107,7 +108,7 @@ def publish(folder: Path, published: Path, plots: Sequence[str]) -> Path:
         UserError: the run is not finished or has been published before, or there is no such plot.
     """
     manifest = load_manifest(folder)
-    if not is_finished(folder) and not (folder / "records.json").exists():
+    if not is_finished(folder) and not (folder / PUBLISHED).exists():
         raise UserError(f"run {manifest.run} is not finished: go on with it before you publish it")
     target = published / str(manifest.machine["name"]) / manifest.run
     if target.exists():
@@ -125,7 +126,8 @@ def publish(folder: Path, published: Path, plots: Sequence[str]) -> Path:
     aside.mkdir(parents=True)
     for file in files:
         shutil.copyfile(file, aside / file.name)
-    write_atomically(aside / "records.json", dump_records(load_records(folder)))
+    packed = gzip.compress(dump_records(load_records(folder)).encode(), mtime=0)
+    (aside / PUBLISHED).write_bytes(packed)
     aside.rename(target)
     return target
 

@@ -211,7 +211,7 @@ def test_publishing_is_for_finished_runs(command: Command, tmp_path: Path, mnist
     tables = {path.name for path in run.glob("*.csv")}
     assert {path.name for path in published.iterdir()} == {
         "manifest.json",
-        "records.json",
+        "records.json.gz",
         plot.name,
         *tables,
     }

@@ -16,6 +16,11 @@ def test_its_figures_are_those_of_the_published_runs(path: Path) -> None:
     assert renewed(text) == text, "run: python -m scripts.readme"
 
 
+def test_some_figures_of_published_runs_are_shown() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in TEXTS]
+    assert any("<!-- results: results/published/" in text for text in texts)
+
+
 @pytest.mark.parametrize("path", TEXTS, ids=[str(path.relative_to(PROJECT)) for path in TEXTS])
 def test_its_links_lead_to_files(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
