@@ -54,6 +54,16 @@ def test_a_tie_says_why_and_what_the_control_does(tmp_path: Path) -> None:
     assert "; below the 5 % that count; the control moves 1 %." in tie
 
 
+def test_a_difference_that_is_not_sure_enough_is_undecided_and_no_tie(tmp_path: Path) -> None:
+    torch = cell("torch", "csnn")
+    folder = save(tmp_path, [ran(torch, 1.0), ran(cell("slow", "csnn"), 3.0)])
+    undecided, _ = compare(folder, "slow", "torch")
+    assert undecided.startswith(
+        "Whether slow or torch is faster in csnn is undecided: slow takes 3.00x the time of torch (95 % "
+    )
+    assert undecided.endswith("; no control says what counts.")
+
+
 def test_each_task_has_its_sentence_and_all_have_their_geometric_mean(tmp_path: Path) -> None:
     folder = save(tmp_path, [*heat("csnn", slow=2.0), *heat("fc_lif", slow=1 / 1.28)])
     csnn, fc_lif, _, overall = compare(folder, "slow", "torch")

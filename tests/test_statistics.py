@@ -131,12 +131,12 @@ QUIET = ratio(1.0, 0.99, 1.01)
         (ratio(1.3, 0.99, 1.4), QUIET, "tie", "the interval holds 1"),
         (ratio(1.04, 1.03, 1.06), QUIET, "tie", "below the 5 % that count"),
         (ratio(0.96, 0.95, 0.97), QUIET, "tie", "below the 5 % that count"),
-        (ratio(1.3, 1.2, 1.4), ratio(1.1, 1.0, 1.32), "tie", "below the 32 % that count"),
-        (ratio(0.76, 0.7, 0.8), ratio(1.1, 1.0, 1.32), "tie", "below the 32 % that count"),
-        (ratio(1.3, 1.2, 1.4), None, "tie", "no control says what counts"),
-        (ratio(1.3), QUIET, "tie", "30 rounds are too few for an interval"),
-        (ratio(1.3, 1.2, 1.4, p=0.06), QUIET, "tie", "not sure enough among so many pairs"),
-        (None, QUIET, "tie", "no undisturbed round in common"),
+        (ratio(1.3, 1.2, 1.4), ratio(1.1, 1.0, 1.32), "undecided", "below the 32 % that count"),
+        (ratio(0.76, 0.7, 0.8), ratio(1.1, 1.0, 1.32), "undecided", "below the 32 % that count"),
+        (ratio(1.3, 1.2, 1.4), None, "undecided", "no control says what counts"),
+        (ratio(1.3), QUIET, "undecided", "30 rounds are too few for an interval"),
+        (ratio(1.3, 1.2, 1.4, p=0.06), QUIET, "undecided", "not sure enough among so many pairs"),
+        (None, QUIET, "undecided", "no undisturbed round in common"),
     ],
 )
 def test_a_difference_counts_only_where_nothing_speaks_against_it(
@@ -147,17 +147,17 @@ def test_a_difference_counts_only_where_nothing_speaks_against_it(
 
 
 @pytest.mark.parametrize(
-    ("ps", "tied"),
+    ("ps", "undecided"),
     [
         ((0.001, 0.02, 0.026, 0.001), ""),  # 4 x 0.001, 3 x 0.001, 2 x 0.02 and 1 x 0.026 hold
         ((0.001, 0.03, 0.04, 0.001), "bc"),  # 2 x 0.03 does not, and nothing with a larger p after it
         ((0.03, 0.04), "ab"),
     ],
 )
-def test_all_pairs_of_a_heat_stand_holms_correction(ps: Sequence[float], tied: str) -> None:
+def test_all_pairs_of_a_heat_stand_holms_correction(ps: Sequence[float], undecided: str) -> None:
     asked = {name: ratio(1.3, 1.2, 1.4, p=p) for name, p in zip("abcd", ps, strict=False)}
     found = differences(asked | {"none": None}, QUIET)
-    assert "".join(sorted(name for name in asked if found[name].word == "tie")) == tied
+    assert "".join(sorted(name for name in asked if found[name].word == "undecided")) == undecided
 
 
 def heat(

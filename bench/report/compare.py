@@ -63,11 +63,14 @@ def _sentence(section: Section, mine: Row, theirs: Row, known: Difference | None
     if known is None or known.ratio is None:
         return f"{one} and {other} are not compared in {task}: {_obstacle(section, mine, theirs)}."
     word, ratio = known.verdict.word, known.ratio
-    if word == "tie":
+    if word in ("tie", "undecided"):
+        how = f"{one} and {other} are tied in {task}"
+        if word == "undecided":
+            how = f"Whether {one} or {other} is faster in {task} is undecided"
         control = section.control and reach(section.control)
         moves = f"; the control moves {percent(control)}" if control else ""
         return (
-            f"{one} and {other} are tied in {task}: {one} takes {ratio.ratio:.2f}x the time of {other} "
+            f"{how}: {one} takes {ratio.ratio:.2f}x the time of {other} "
             f"({_evidence(section, ratio, run)}); {known.verdict.reason}{moves}."
         )
     times = ratio if word == "slower" else inverse(ratio)

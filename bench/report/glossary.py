@@ -32,9 +32,10 @@ _COMPARISON: tuple[tuple[str, str], ...] = (
     ),
     (
         "tie group",
-        "Rows with a letter in common are equally fast as far as this run can say. One is called faster "
-        "only where the interval of their ratio excludes 1 and the ratio exceeds both 1.05 and the "
-        "control's interval.",
+        "Rows with a letter in common are equally fast as far as this run can say; with a question mark, a "
+        "difference shows and is not sure enough. One is called faster only where the interval of their "
+        "ratio excludes 1, the ratio exceeds both 1.05 and the control's interval, and the pair stands "
+        "Holm's correction.",
     ),
     (
         "closed, open division",

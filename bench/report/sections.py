@@ -65,7 +65,8 @@ class Row:
 
     ``apart``: why figures that are right don't belong beside the others'.  ``ratio``: its time over the
     baseline's (1 for the baseline itself), where it is compared.  ``group``: rows of one letter are as fast
-    as the fastest of them, as far as this run can say; empty where it is not compared.
+    as the fastest of them, as far as this run can say, and "?" follows where it cannot; empty where it is
+    not compared.
     """
 
     adapter: str
@@ -335,11 +336,12 @@ def _ratio(of: Row, to: Row, heats: Sequence[Heat]) -> Ratio | None:
 def _tied(rows: Sequence[Row], pairs: _Pairs) -> list[Row]:
     """The rows, fastest first, with groups: one that is slower than the first of a group begins another."""
     grouped: list[Row] = []
-    first, letter = None, ""
+    first, letter = None, "a"
     for row in rows:
-        if first is None:
-            first, letter = row, "a"
-        elif pairs[row.key, first.key].verdict.word == "slower":
-            first, letter = row, chr(ord(letter) + 1)
-        grouped.append(replace(row, group=letter))
+        word = pairs[row.key, first.key].verdict.word if first else ""
+        if word == "slower":
+            letter = chr(ord(letter) + 1)
+        if first is None or word == "slower":
+            first = row
+        grouped.append(replace(row, group=letter + "?" * (word == "undecided")))
     return grouped

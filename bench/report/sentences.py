@@ -63,7 +63,7 @@ def how_sure(sections: Sequence[Section]) -> str:
         by_task = ", ".join(f"{title} {percent(moved)}" for title, moved in moves.items())
         parts = [
             f"The control ({name}) moves {by_task}: "
-            f"smaller differences, and any below {percent(NOTABLE)}, are ties."
+            f"smaller differences, and any below {percent(NOTABLE)}, do not count."
         ]
     if any(heat.turns for _, heat in heats):
         per_task: dict[str, list[int]] = {}

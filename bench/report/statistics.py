@@ -50,14 +50,18 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What may be said of one beside another; ``reason`` says why no more than a tie."""
+    """What may be said of one beside another; ``reason`` says why no more than that.
 
-    word: Literal["faster", "slower", "tie"]
+    ``tie``: no difference above 5 % shows; ``undecided``: one does, and it is not sure enough.
+    """
+
+    word: Literal["faster", "slower", "tie", "undecided"]
     reason: str = ""
 
     def turned(self) -> Verdict:
         """What may be said of the other beside the first."""
-        return self if self.word == "tie" else Verdict("slower" if self.word == "faster" else "faster")
+        turned: dict[str, Verdict] = {"faster": Verdict("slower"), "slower": Verdict("faster")}
+        return turned.get(self.word, self)
 
 
 def disturbed(turn: Turn) -> bool:
@@ -145,28 +149,29 @@ def differences(ratios: Mapping[Pair, Ratio | None], control: Ratio | None) -> d
     stands, left = True, sum(ratio is not None for ratio in ratios.values())
     for pair in sorted(ratios, key=lambda pair: 1.0 if (r := ratios[pair]) is None else r.p):
         if (ratio := ratios[pair]) is None:
-            found[pair] = Verdict("tie", "no undisturbed round in common")
+            found[pair] = Verdict("undecided", "no undisturbed round in common")
             continue
         stands = stands and ratio.p * left <= 1 - CONFIDENCE
         left -= 1
-        if reason := _doubt(ratio, smallest, stands):
-            found[pair] = Verdict("tie", reason)
-        else:
-            found[pair] = Verdict("faster" if ratio.ratio < 1 else "slower")
+        found[pair] = _verdict(ratio, smallest, stands)
     return found
 
 
-def _doubt(ratio: Ratio, smallest: float | None, stands: bool) -> str:
-    """Why a ratio says nothing; empty where it does."""
+def _verdict(ratio: Ratio, smallest: float | None, stands: bool) -> Verdict:
     if ratio.low is None or ratio.high is None:
-        return f"{ratio.rounds} rounds are too few for an interval"
+        return Verdict("undecided", f"{ratio.rounds} rounds are too few for an interval")
     if ratio.low <= 1 <= ratio.high:
-        return "the interval holds 1"
+        return Verdict("tie", "the interval holds 1")
     if smallest is None:
-        return "no control says what counts"
+        return Verdict("undecided", "no control says what counts")
     if 1 / smallest <= ratio.ratio <= smallest:
-        return f"below the {100 * (smallest - 1):.2g} % that count"
-    return "" if stands else "not sure enough among so many pairs"
+        is_small = 1 / NOTABLE <= ratio.ratio <= NOTABLE
+        return Verdict(
+            "tie" if is_small else "undecided", f"below the {100 * (smallest - 1):.2g} % that count"
+        )
+    if not stands:
+        return Verdict("undecided", "not sure enough among so many pairs")
+    return Verdict("faster" if ratio.ratio < 1 else "slower")
 
 
 def in_rounds(of: Record, to: Record) -> list[tuple[float, bool]]:
