@@ -14,7 +14,7 @@ from bench.heat import run_heat
 from bench.measure import gpu, load
 from bench.process import Worker
 from bench.records import Cell
-from tasks.protocol import Job
+from tasks.protocol import Job, Settings
 from tests.builders import cell, control
 from tests.harness import PATIENCE_SECONDS, interpreter, is_gone
 
@@ -31,8 +31,8 @@ result()
 class Heat:
     """Heats of programs: ``sources`` by adapter; ``turns`` are told in the order in which they are taken."""
 
-    def __init__(self, folder: Path, sources: Mapping[str, str]) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, sources: Mapping[str, str], threads: int = 1) -> None:
+        self.folder, self.threads = folder, threads
         self.pythons = {
             name: interpreter(folder / name / "python", source) for name, source in sources.items()
         }
@@ -49,6 +49,7 @@ class Heat:
             table=of.table,
             variant=of.variant,
             learning=of.learning,
+            settings=Settings(threads=self.threads),
         )
         log = self.folder / f"{of.cell}.log"
         self.workers.append(Worker(self.pythons[of.adapter], job, log=log, seconds=PATIENCE_SECONDS))
@@ -158,6 +159,18 @@ def test_what_is_not_timed_runs_side_by_side_and_what_is_runs_alone(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     found = Heat(tmp_path, dict.fromkeys(("torch", "a"), TWO_CORES)).run([TORCH, cell("a")])
+    assert [outcome["status"] for outcome in found.values()] == ["ok", "ok"]
+
+
+ALONE_AT_THE_END = TWO_CORES.replace('meet("ending")', "alone()")
+
+
+def test_what_is_not_timed_runs_alone_where_its_threads_need_every_core(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    made = Heat(tmp_path, dict.fromkeys(("torch", "a"), ALONE_AT_THE_END), threads=2)
+    found = made.run([TORCH, cell("a")])
     assert [outcome["status"] for outcome in found.values()] == ["ok", "ok"]
 
 
