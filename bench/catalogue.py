@@ -40,7 +40,7 @@ class Adapter(BaseModel):
     to do the same work; the first of each table is the one that runs unless others are asked for.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     name: str
     folder: Path
@@ -168,7 +168,8 @@ def _load(path: Path) -> Adapter:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid TOML: {error}") from None
     except ValidationError as error:
-        raise UserError(f"{path}: {first_problem(error)}") from None
+        # the tables of the file stand at its top
+        raise UserError(f"{path}: {first_problem(error).removeprefix('tables: ')}") from None
 
 
 def _with_tables(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def test_what_an_adapter_need_not_say(write: Write) -> None:
         (HEAD + "python = 3.11\n" + PLAIN, "python: Input should be a valid string, got 3.11"),
         (HEAD + 'uses = "torch_family"\n' + PLAIN, "uses: Input should be a valid list, got 'torch_family'"),
         (HEAD + 'uses = ["nothing"]\n' + PLAIN, "uses names no folder 'nothing' beside it"),
-        (HEAD + 'baseline = "perhaps"\n' + PLAIN, "baseline: Input should be a valid boolean"),
+        (HEAD + 'baseline = "yes"\n' + PLAIN, "baseline: Input should be a valid boolean"),
         (HEAD + PLAIN + "[deviations]\namp = 3\n", "deviations.amp: Input should be a valid string, got 3"),
         ('device = "cpu"\n' + HEAD + PLAIN, "unknown key 'device': did you mean 'devices'? choose from"),
         (HEAD + PLAIN + '[clasify]\na = "b"\n', "unknown key 'clasify': did you mean 'classify'? choose"),

@@ -52,7 +52,7 @@ def metrics(n: int, scale: float, seed: int) -> list[Metric]:
         found += [Metric(metric=metric, of=of, value=value) for metric, value in values.items()]
         found.append(Metric(metric="spike_rate", of={**of, "ensemble": "a"}, value=0.1))
         for network, factor in enumerate((0.5, 1.0, 2.0)):
-            error_of = {**of, "seed": 3 * seed + network}
+            error_of = {**of, "network": 3 * seed + network}
             found.append(Metric(metric="rmse_seed", of=error_of, value=factor * scale * error))
     return found
 
