@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.catalogue import PROJECT, Adapter, digest, source_files
 from bench.errors import UserError, unknown
-from bench.profile import Profile, task_names
+from bench.profile import Point, Profile, task_names
 from bench.records import Cell, dumps
 from tasks.protocol import Family
 
@@ -78,9 +78,10 @@ def make_cells(
     _check_variants(chosen, wanted)
     planner = _Planner(profile, settings, machine, unavailable)
     cells = [
-        planner.cell(adapter, task, table, variant, seed)
+        planner.cell(adapter, point, table, variant, seed)
         for seed in dict.fromkeys(profile.seeds)
         for task in tasks
+        for point in profile.points(task)
         for adapter, table, variant in _variants(chosen, task_names()[task], wanted)
     ]
     if not cells:
@@ -133,10 +134,10 @@ class _Planner:
         self.families: dict[str, str] = {}
         self.adapters: dict[str, str] = {}
 
-    def cell(self, adapter: Adapter, task_name: str, table: str, variant: str, seed: int) -> Cell:
-        """The timed cell, whose certificate is planned with it."""
-        family = task_names()[task_name]
-        task, amounts = self.profile.build(task_name), self.profile.amounts(family.name)
+    def cell(self, adapter: Adapter, point: Point, table: str, variant: str, seed: int) -> Cell:
+        """The timed cell of a task, whose certificate is planned with it."""
+        family, task = task_names()[point.name], point.task
+        amounts = self.profile.amounts(family.name)
         # a framework without CUDA is still of interest beside those that have it
         asked = self.settings["device"]
         device = asked if asked in adapter.devices else "cpu"
@@ -145,10 +146,9 @@ class _Planner:
         try:
             work = family.work(task, amounts, learning)
         except ValueError as error:
-            raise UserError(f"{task_name}: {error}") from None
+            raise UserError(f"{point.name}: {error}") from None
         if said is None or said.division == "closed":  # else it is the record that knows what ran
             work = {"network": task.network} | work
-        values = self.profile.values(task_name)
         base = Cell(
             cell="",
             stage="run",
@@ -159,8 +159,8 @@ class _Planner:
             division=said.division if said else "closed",
             learning=learning,
             compared=bool(said and said.compared and device == asked),
-            task=task_name,
-            task_values=values,
+            task=point.name,
+            task_values=point.values,
             amounts=dataclasses.asdict(amounts),
             work=work,
             device=device,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,13 +25,23 @@ def task_names() -> dict[str, Family]:
     return {name: family for family in families().values() for name in family.tasks}
 
 
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A task that a profile asks for, by name, and the keyword arguments that make it."""
+
+    name: str
+    values: dict[str, Any]
+    task: Any
+
+
 class Profile(BaseModel):
     """One profile file.
 
     ``tasks`` run unless others are asked for; ``variants``: the first of each table, or all;
     ``certificates_only``: nothing is timed; ``timeout_minutes``: of the work of one cell.  What else there
     is are the tables of task families, each with its amounts, values of all its tasks, and tables of values
-    for single tasks.
+    for single tasks.  In the table of a task, ``also`` lists tables of other values, for each of which the
+    task runs once more.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
@@ -65,7 +76,7 @@ class Profile(BaseModel):
                     raise ValueError(f"{family}: {unknown('task', key, own.tasks)}")
             self.amounts(family)
             for name in own.tasks:
-                self.build(name)
+                self.points(name)
         return self
 
     def amounts(self, family: str) -> Any:
@@ -84,28 +95,37 @@ class Profile(BaseModel):
         except ValueError as error:
             raise ValueError(f"{family}: {error}") from None
 
-    def values(self, name: str) -> dict[str, Any]:
-        """The keyword arguments of a task's factory that this profile sets."""
+    def points(self, name: str) -> list[Point]:
+        """The task with this profile's values, then with those of ``also``.
+
+        Raises:
+            ValueError: a value is unknown, of the wrong type or out of range, or a task comes twice.
+        """
         family = task_names()[name]
         table = self._table(family.name)
         amounts = {field.name for field in dataclasses.fields(family.amounts)}
         shared = {k: v for k, v in table.items() if k not in amounts and not isinstance(v, Mapping)}
-        return {**shared, **table.get(name, {})}
+        own = dict(table.get(name, {}))
+        also = own.pop("also", [])
+        if not (isinstance(also, list) and all(isinstance(each, Mapping) for each in also)):
+            raise ValueError(f"{family.name}.{name}.also must be a list of tables, got {also!r}")
+        found: list[Point] = []
+        for changed in ({}, *also):
+            values = {**shared, **own, **changed}
+            task = self._build(name, values, in_family=set(shared) - set(own) - set(changed))
+            if any(task == before.task for before in found):
+                raise ValueError(f"{family.name}.{name}.also repeats a task: {dict(changed)}")
+            found.append(Point(name, values, task))
+        return found
 
-    def build(self, name: str) -> Any:
-        """The task of that name with this profile's values.
-
-        Raises:
-            ValueError: a value is unknown, of the wrong type or out of range.
-        """
+    def _build(self, name: str, values: Mapping[str, Any], in_family: Collection[str]) -> Any:
         family = task_names()[name]
         where, factory = f"{family.name}.{name}", family.tasks[name]
         known = {key: parameter.default for key, parameter in signature(factory).parameters.items()}
-        values = self.values(name)
         for key, value in values.items():
             if key not in known:
                 names = [*known]
-                if key not in self._table(family.name).get(name, {}):  # it stands in the family's own table
+                if key in in_family:  # it stands in the family's own table
                     names += [field.name for field in dataclasses.fields(family.amounts)]
                 raise ValueError(f"{where}: {unknown('value', key, names)}")
             _check_type(f"{where}.{key}", value, known[key])

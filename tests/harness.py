@@ -79,11 +79,19 @@ def write_profile(path: Path, values: Mapping[str, Any] = PROFILE, /, **changes:
 
 def _toml(values: Mapping[str, Any], prefix: str) -> Iterator[str]:
     """Tables after values, as TOML wants them."""
-    yield from (f"{k} = {json.dumps(v)}" for k, v in values.items() if not isinstance(v, Mapping))
+    yield from (f"{k} = {_inline(v)}" for k, v in values.items() if not isinstance(v, Mapping))
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield f"[{prefix}{key}]"
             yield from _toml(value, f"{prefix}{key}.")
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k} = {_inline(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_inline, value))}]"
+    return json.dumps(value)
 
 
 # What a worker does, in a process that starts at once.
