@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,12 +27,16 @@ SMALLEST_BYTES = 10**9  # of a worker that has imported a framework
 
 @dataclass(slots=True)
 class Entrant:
-    """A worker in a heat, with the turns that it has taken and the epochs that it has finished."""
+    """A worker in a heat, with the turns that it has taken and the epochs that it has finished.
+
+    ``epoch``: the last one after which another worker could go on.
+    """
 
     cell: Cell
     worker: Worker
     turns: list[dict[str, Any]] = field(default_factory=list)
     curve: list[dict[str, Any]] = field(default_factory=list)
+    epoch: int = 0
     device_bytes: int | None = None
 
     @property
@@ -47,75 +51,126 @@ class Entrant:
             fields["figures"] = fields["figures"] | {"device_used_bytes": self.device_bytes}
         return fields | {"seconds": self.worker.worked}
 
+    def so_far(self, epoch: int) -> dict[str, Any]:
+        """The fields of its record if it has ended, else what it has done up to this epoch."""
+        if self.worker.outcome is not None:
+            return self.outcome()
+        turns = [turn for turn in self.turns if turn["epoch"] <= epoch]
+        return {"turns": turns, "curve": self.curve[:epoch]}
 
-Make = Callable[[Cell], Worker]
-OnTurn = Callable[[Cell, dict[str, Any]], None]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A heat after an epoch from which every worker under way can go on.
+
+    ``outcomes``: by cell key, of those that have ended the fields of their records, of the others ``turns``
+    and ``curve`` so far.
+    """
+
+    epoch: int
+    outcomes: dict[str, dict[str, Any]]
 
 
-def run_heat(cells: Sequence[Cell], make: Make, on_turn: OnTurn) -> dict[str, dict[str, Any]]:
-    """Run the cells of one heat; the fields of their records by cell key.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """What a heat works with.
+
+    ``make`` makes the worker of a cell, which goes on after an epoch (0: begins); ``turn`` is told of every
+    turn, ``keep`` of what an interrupted heat can go on from.
+    """
+
+    make: Callable[[Cell, int], Worker]
+    turn: Callable[[Cell, dict[str, Any]], None]
+    keep: Callable[[Kept], None]
+
+
+def run_heat(cells: Sequence[Cell], hands: Hands, kept: Kept | None = None) -> dict[str, dict[str, Any]]:
+    """Run the cells of one heat, or go on with it; the fields of their records by cell key.
 
     What does not fit into the memory beside the others is run afterwards, in a group with the baseline and
-    the control in new processes, whose turns are added to those of the first.
+    the control in new processes, whose turns are added to those of the first.  It is the first group that
+    can be gone on with.
     """
-    companions = [cell for cell in cells if cell.baseline or cell.stage == "control"]
-    rest = [cell for cell in cells if cell not in companions]
-    shuffle = random.Random(cells[0].heat)
-    outcomes: dict[str, dict[str, Any]] = {}
-    rounds = 0
-    while rest or not outcomes:
-        entrants, rest = _group(companions, rest, make, on_turn, shuffle, rounds)
+    return _Heat(cells, hands, kept).run()
+
+
+class _Heat:
+    """A heat under way; ``number`` is that of the round."""
+
+    def __init__(self, cells: Sequence[Cell], hands: Hands, kept: Kept | None) -> None:
+        self.hands, self.kept = hands, kept
+        self.companions = [cell for cell in cells if cell.baseline or cell.stage == "control"]
+        self.rest = [cell for cell in cells if cell not in self.companions]
+        self.shuffle = random.Random(cells[0].heat)
+        self.outcomes: dict[str, dict[str, Any]] = {}
+        self.number = 0
+
+    def run(self) -> dict[str, dict[str, Any]]:
+        """Group after group."""
+        companions, later = self.companions, list[Cell]()
+        if self.kept is not None:
+            begun = self.kept.outcomes
+            self.outcomes = {key: fields for key, fields in begun.items() if "status" in fields}
+            companions = [cell for cell in companions if cell.cell not in self.outcomes]
+            later = [cell for cell in self.rest if cell.cell not in begun]
+            self.rest = [cell for cell in self.rest if cell.cell in begun and cell.cell not in self.outcomes]
+            self.number = _next_round(begun)
+        self._group(companions, keeps=True)
+        self.rest += later
+        while self.rest:
+            self._group(self.companions, keeps=False)
+        return self.outcomes
+
+    def _group(self, companions: Sequence[Cell], *, keeps: bool) -> None:
+        """Run as many cells as fit side by side, one of the rest at least."""
+        count = len(companions) + 1
+        while count < len(companions) + len(self.rest) and _available() > SMALLEST_BYTES * (count + 1):
+            count += 1
+        cells = [*companions, *self.rest][:count]
+        self.rest = [*companions, *self.rest][count:]
+        essential = cells[: len(companions) + 1]
+        entrants = [self._entrant(cell) for cell in cells]
+        self.kept = None
+        with ExitStack() as stack:
+            for entrant in entrants:
+                stack.callback(entrant.worker.end)
+            # nothing is timed before the first turn
+            for _ in side_by_side([entrant.worker for entrant in entrants], _cores()):
+                pass
+            self._rounds(entrants, essential, keeps=keeps)
         for entrant in entrants:
-            known = outcomes.setdefault(entrant.cell.cell, entrant.outcome())
+            known = self.outcomes.setdefault(entrant.cell.cell, entrant.outcome())
             if known["turns"] is not entrant.turns:  # a companion, once more
                 known["turns"] += entrant.turns
-        rounds = max((turn["round"] + 1 for o in outcomes.values() for turn in o["turns"]), default=0)
-    return outcomes
+        self.number = _next_round(self.outcomes)
 
+    def _entrant(self, cell: Cell) -> Entrant:
+        if self.kept is None:
+            return Entrant(cell, self.hands.make(cell, 0))
+        epoch, done = self.kept.epoch, self.kept.outcomes[cell.cell]
+        return Entrant(cell, self.hands.make(cell, epoch), done["turns"], done["curve"], epoch)
 
-def _group(
-    companions: Sequence[Cell],
-    rest: Sequence[Cell],
-    make: Make,
-    on_turn: OnTurn,
-    shuffle: random.Random,
-    first_round: int,
-) -> tuple[list[Entrant], list[Cell]]:
-    """Run as many cells as fit side by side, one of the rest at least; those that ran, and those left."""
-    cores = len(os.sched_getaffinity(0))
-    count = len(companions) + 1
-    while count < len(companions) + len(rest) and _available() > SMALLEST_BYTES * (count + 1):
-        count += 1
-    cells = [*companions, *rest][:count]
-    left = [*companions, *rest][count:]
-    essential = cells[: len(companions) + 1]
-    entrants = [Entrant(cell, make(cell)) for cell in cells]
-    with ExitStack() as stack:
-        for entrant in entrants:
-            stack.callback(entrant.worker.end)
-        # nothing is timed before the first turn
-        for _ in side_by_side([entrant.worker for entrant in entrants], cores):
-            pass
-        grown = 0
-        number = first_round
+    def _rounds(self, entrants: list[Entrant], essential: Sequence[Cell], *, keeps: bool) -> None:
+        """Round after round until all have ended; who finds no room any more leaves the entrants."""
+        grown, first, epoch = 0, self.number, min((each.epoch for each in entrants), default=0)
         while alive := [entrant for entrant in entrants if entrant.worker.outcome is None]:
+            if keeps and (reached := min(entrant.epoch for entrant in alive)) > epoch:
+                epoch = reached
+                so_far = {entrant.cell.cell: entrant.so_far(epoch) for entrant in entrants}
+                self.hands.keep(Kept(epoch=epoch, outcomes=self.outcomes | so_far))
             timed = [entrant for entrant in alive if not entrant.is_free]
             if not timed:
-                by_worker = {id(entrant.worker): entrant for entrant in alive}
-                # threads of several that share a core wait for one another
-                room = max(1, cores // alive[0].worker.job.settings.threads)
-                for worker in side_by_side([entrant.worker for entrant in alive], room):
-                    _note(by_worker[id(worker)], number, None, on_turn)
-                number += 1
+                self._free_round(alive)
+                self.number += 1
                 continue
-            growing = number < first_round + GROWING_ROUNDS
+            growing = self.number < first + GROWING_ROUNDS
             if not growing:
-                shuffle.shuffle(timed)
+                self.shuffle.shuffle(timed)
             for entrant in timed:
                 if growing and entrant.cell not in essential and _available() < ROOM * grown:
                     entrant.worker.end()
                     entrants.remove(entrant)
-                    left.append(entrant.cell)
+                    self.rest.append(entrant.cell)
                     continue
                 before = _resident(entrant.worker.pid)
                 start = load.read(entrant.worker.pid)
@@ -126,25 +181,40 @@ def _group(
                     grown = max(grown, _resident(entrant.worker.pid) - before)
                 else:
                     share = None
-                _note(entrant, number, share, on_turn)
-            number += 1
-    return entrants, left
+                self._note(entrant, share)
+            self.number += 1
+
+    def _free_round(self, alive: Sequence[Entrant]) -> None:
+        by_worker = {id(entrant.worker): entrant for entrant in alive}
+        # threads of several that share a core wait for one another
+        room = max(1, _cores() // alive[0].worker.job.settings.threads)
+        for worker in side_by_side([entrant.worker for entrant in alive], room):
+            self._note(by_worker[id(worker)], None)
+
+    def _note(self, entrant: Entrant, share: float | None) -> None:
+        """Keep the turn that a worker has just taken, if it has not ended instead."""
+        if entrant.worker.outcome is not None:
+            return
+        turn = dict(entrant.worker.turn or {})
+        if entrant.cell.device == "cuda":
+            used = gpu.used_bytes(entrant.worker.pid)
+            entrant.device_bytes = max(used or 0, entrant.device_bytes or 0) or None
+        del turn["free"]
+        if turn.pop("kept"):
+            entrant.epoch = turn["epoch"]
+        if point := turn.pop("point"):
+            entrant.curve.append({key: value for key, value in point.items() if key != "epochs"})
+        turn |= {"round": self.number, "foreign": share}
+        entrant.turns.append(turn)
+        self.hands.turn(entrant.cell, turn | {"point": point})
 
 
-def _note(entrant: Entrant, number: int, share: float | None, on_turn: OnTurn) -> None:
-    """Keep the turn that a worker has just taken, if it has not ended instead."""
-    if entrant.worker.outcome is not None:
-        return
-    turn = dict(entrant.worker.turn or {})
-    if entrant.cell.device == "cuda":
-        used = gpu.used_bytes(entrant.worker.pid)
-        entrant.device_bytes = max(used or 0, entrant.device_bytes or 0) or None
-    del turn["free"]
-    if point := turn.pop("point"):
-        entrant.curve.append({key: value for key, value in point.items() if key != "epochs"})
-    turn |= {"round": number, "foreign": share}
-    entrant.turns.append(turn)
-    on_turn(entrant.cell, turn | {"point": point})
+def _next_round(outcomes: Mapping[str, Mapping[str, Any]]) -> int:
+    return max((turn["round"] + 1 for fields in outcomes.values() for turn in fields["turns"]), default=0)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def _available() -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,13 +18,14 @@ from pydantic import ValidationError
 from bench import certificates
 from bench.catalogue import PROJECT, Adapter
 from bench.errors import first_problem
-from bench.heat import run_heat
+from bench.heat import Hands, Kept, run_heat
 from bench.process import Worker, side_by_side
 from bench.progress import Progress
-from bench.records import Cell, Manifest, Record, load_manifest, load_records, save_records
+from bench.records import Cell, Manifest, Record, load_manifest, load_records, save_records, write_atomically
 from tasks.families import families
 from tasks.protocol import Dataset, Job, Settings
 
+KEPT = "kept.json"
 REASON_LENGTH = 300
 _COLOURS = re.compile(r"\x1b\[[\d;]*m")
 _FOLDERS = re.compile(r"(?<![\w.~/])/(?:[^\s/'\":,]+/)+")
@@ -117,7 +120,13 @@ def _heat(
     started = _now()
     if runnable:
         show.heat(runnable)
-        outcomes |= run_heat(runnable, lambda cell: _worker(folder, manifest, means, cell), show.turn)
+        states = folder / "states" / cells[0].heat
+        hands = Hands(
+            make=lambda cell, epoch: _worker(folder, manifest, means, cell, states / cell.cell, epoch),
+            turn=show.turn,
+            keep=lambda kept: write_atomically(states / KEPT, json.dumps(asdict(kept))),
+        )
+        outcomes |= run_heat(runnable, hands, _kept(states))
     records = []
     for cell in cells:
         outcome = outcomes[cell.cell]
@@ -130,9 +139,16 @@ def _heat(
             }
         records.append(_record(cell, outcome, means, started))
     save_records(folder, records)
+    shutil.rmtree(folder / "states" / cells[0].heat, ignore_errors=True)
     for record in records:
         show.finish(record)
     return records
+
+
+def _kept(states: Path) -> Kept | None:
+    """What an interrupted heat can go on from, if there is anything."""
+    path = states / KEPT
+    return Kept(**json.loads(path.read_bytes())) if path.exists() else None
 
 
 def _record(cell: Cell, outcome: Mapping[str, Any], means: Means, started: str = "") -> Record:
@@ -151,10 +167,13 @@ def _record(cell: Cell, outcome: Mapping[str, Any], means: Means, started: str =
         )
 
 
-def _worker(folder: Path, manifest: Manifest, means: Means, cell: Cell) -> Worker:
+def _worker(
+    folder: Path, manifest: Manifest, means: Means, cell: Cell, states: Path | None = None, epoch: int = 0
+) -> Worker:
+    told = job(cell, manifest.settings, means)
     return Worker(
         means.pythons[cell.adapter],
-        job(cell, manifest.settings, means),
+        replace(told, states=str(states), resume=epoch) if states else told,
         log=folder / "logs" / f"{cell.cell}.log",
         seconds=cell.timeout_seconds,
     )

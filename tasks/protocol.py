@@ -55,6 +55,7 @@ class Job:
     ``adapters`` is the folder that holds the adapter's; ``table`` is that of adapter.toml in which the
     variant stands; ``amounts`` are the family's profile values (how much data, how many turns);
     ``environment`` is ``locked`` or ``current``; ``data`` is the folder of the task's data set, if any.
+    ``states`` is a folder for what the work can go on from, and ``resume`` the epoch from which it goes on.
     """
 
     stage: Literal["certify", "run"]
@@ -70,6 +71,8 @@ class Job:
     division: Literal["closed", "open"] = "closed"
     environment: Literal["locked", "current"] = "locked"
     data: str | None = None
+    states: str | None = None
+    resume: int = 0
     settings: Settings = field(default_factory=Settings)
 
     def dumps(self) -> str:
@@ -90,7 +93,8 @@ class Turn:
     ``phase`` is one word for it, ``seconds`` its timed part (None: nothing in it was timed), ``epoch`` the
     pass through the work that it belongs to, from 1 (0: none).  ``compared``: it enters the comparison with
     the same turn of other frameworks.  ``point``: a finished epoch, the fields of ``CurvePoint`` in
-    bench/records.py.  ``free``: nothing is timed from here to the next turn or the end, so that it may
+    bench/records.py.  ``kept``: the job's ``states`` have what another process can go on from after this
+    epoch.  ``free``: nothing is timed from here to the next turn or the end, so that it may
     run beside the work of others.
     """
 
@@ -99,6 +103,7 @@ class Turn:
     epoch: int = 0
     compared: bool = False
     point: Mapping[str, Any] | None = None
+    kept: bool = False
     free: bool = False
 
 

@@ -103,7 +103,7 @@ job = json.loads(sys.stdin.readline())
 
 def turn(phase, **values):
     event = {"event": "turn", "phase": phase, "seconds": 1.0, "epoch": 0, "compared": False}
-    print(json.dumps(event | {"point": None, "free": False} | values), flush=True)
+    print(json.dumps(event | {"point": None, "kept": False, "free": False} | values), flush=True)
     if not sys.stdin.readline():
         sys.exit("the harness is gone")
 

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from tasks.classify import FAMILY
-from tasks.classify.codes import code_table, decode
-from tasks.classify.networks import TASKS, csnn, fc_lif
+from tasks.classify.codes import code_table, codewords, decode, decode_bitwise
+from tasks.classify.networks import TASKS, conv_lif, csnn, fc_lif
 from tasks.classify.run import epochs_of
-from tasks.classify.spec import BatchNorm, Conv, Linear, MaxPool, output_shape
+from tasks.classify.spec import BatchNorm, Conv, LabelCode, Linear, MaxPool, input_shapes, output_shape
 from tasks.classify.weights import epoch_order, initial_weights, trained_weights
 
 
@@ -23,9 +25,53 @@ def test_decode_takes_the_nearest_code_and_the_lowest_class_of_a_tie() -> None:
     assert decode(task, rates.astype(np.float32)).tolist() == [7, 4, 5, 0]
 
 
-def test_every_class_decodes_to_itself() -> None:
-    task = fc_lif()
-    assert decode(task, code_table(task)).tolist() == list(range(10))
+@pytest.mark.parametrize("by", [decode, decode_bitwise])
+@pytest.mark.parametrize("code", get_args(LabelCode))
+def test_every_class_decodes_to_itself(code: LabelCode, by: Callable[..., Any]) -> None:
+    task = conv_lif(code=code)
+    codes = code_table(task)
+    assert len(np.unique(codes, axis=0)) == 10
+    assert by(task, codes).tolist() == list(range(10))
+    assert by(task, 0.8 * codes + 0.1).tolist() == list(range(10))
+
+
+def test_codewords_are_those_of_their_names() -> None:
+    assert codewords("binary", 10)[[0, 5, 9]].tolist() == [[0, 0, 0, 0], [0, 1, 0, 1], [1, 0, 0, 1]]
+    gray = codewords("gray", 10)
+    assert gray[[0, 2, 9]].tolist() == [[0, 0, 0, 0], [0, 0, 1, 1], [1, 1, 0, 1]]
+    assert (np.abs(np.diff(gray, axis=0)).sum(axis=1) == 1).all()
+    assert codewords("inverse", 3).tolist() == [[0, 1, 1], [1, 0, 1], [1, 1, 0]]
+
+
+def test_a_word_of_no_class_is_none_bitwise_and_the_nearest_one_else() -> None:
+    rates = np.array([[0.9, 0.9, 0.6, 0.8], [0.4, 0.4, 0.4, 0.4]])  # 1110 is no codeword of 0 to 9
+    task = conv_lif(code="binary")
+    assert decode_bitwise(task, rates).tolist() == [-1, 0]
+    assert decode(task, rates).tolist() == [7, 0]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"code": "grey"}, "code must be one of onehot, inverse, binary, gray, got grey"),
+        ({"channels": 6}, "channels must be a multiple of 4, got 6"),
+        ({"hidden": 0}, "hidden must be at least 1, got 0"),
+    ],
+)
+def test_conv_lif_refuses(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        conv_lif(**values)
+
+
+def test_conv_lif_shrinks_to_maps_of_one_pixel() -> None:
+    task = conv_lif(channels=8, hidden=6, code="gray")
+    shapes = [*input_shapes(task.layers, task.input_shape)]
+    assert (8, 1, 1) in shapes
+    assert output_shape(task.layers[-1], shapes[-1]) == (4,)
+
+
+def test_fc_lif_may_have_a_layer_between() -> None:
+    assert fc_lif(hidden=196).network == "Flatten - Linear 196 - LIF(tau 2) - Linear 10 - LIF(tau 2)"
 
 
 def test_initial_weights_have_the_layouts_of_the_layers() -> None:

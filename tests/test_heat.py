@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import copy
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import psutil
 import pytest
 
 from bench import heat
-from bench.heat import run_heat
+from bench.heat import Hands, Kept, run_heat
 from bench.measure import gpu, load
 from bench.process import Worker
 from bench.records import Cell
@@ -38,8 +40,9 @@ class Heat:
         }
         self.workers: list[Worker] = []
         self.turns: list[tuple[str, dict[str, Any]]] = []
+        self.kept: list[Kept] = []
 
-    def make(self, of: Cell) -> Worker:
+    def make(self, of: Cell, epoch: int) -> Worker:
         job = Job(
             stage="run",
             family=of.family,
@@ -49,15 +52,23 @@ class Heat:
             table=of.table,
             variant=of.variant,
             learning=of.learning,
+            resume=epoch,
             settings=Settings(threads=self.threads),
         )
         log = self.folder / f"{of.cell}.log"
         self.workers.append(Worker(self.pythons[of.adapter], job, log=log, seconds=PATIENCE_SECONDS))
         return self.workers[-1]
 
-    def run(self, cells: Sequence[Cell]) -> dict[str, dict[str, Any]]:
+    def hands(self) -> Hands:
+        return Hands(
+            make=self.make,
+            turn=lambda of, turn: self.turns.append((of.cell, turn)),
+            keep=lambda kept: self.kept.append(copy.deepcopy(kept)),
+        )
+
+    def run(self, cells: Sequence[Cell], kept: Kept | None = None) -> dict[str, dict[str, Any]]:
         """The outcomes of the cells by their keys; no process is left."""
-        found = run_heat(cells, self.make, lambda of, turn: self.turns.append((of.cell, turn)))
+        found = run_heat(cells, self.hands(), kept)
         assert found.keys() == {each.cell for each in cells}
         assert all(worker.process is None or is_gone(worker.pid) for worker in self.workers)
         return found
@@ -253,5 +264,78 @@ def test_an_interruption_ends_every_worker(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_heat([TORCH, cell("a")], made.make, interrupt)
+        run_heat([TORCH, cell("a")], replace(made.hands(), turn=interrupt))
     assert len(pids) == 2 and all(is_gone(pid) for pid in pids)
+
+
+EPOCHS = """
+turn("prepare")
+turn("build")
+for epoch in range(job["resume"] + 1, 5):
+    turn("train", epoch=epoch, compared=True, seconds=10.0 * epoch)
+    if job["adapter"] == "fails" and epoch == 2:
+        sys.exit(3)
+    turn("curve", epoch=epoch, point={"epoch": epoch, "epochs": 4, "seconds": 10.0 * epoch}, kept=True)
+result()
+"""
+LONG = [cell("a"), cell("fails"), TORCH, CONTROL]
+
+
+class Interrupted(Exception):
+    """In the place of Ctrl-C, which pytest would take for its own."""
+
+
+def interrupted(made: Heat, epoch: int) -> Kept:
+    """What is kept of a heat that is interrupted in the middle of an epoch."""
+
+    def interrupt(of: Cell, turn: dict[str, Any]) -> None:
+        if of is TORCH and (turn["phase"], turn["epoch"]) == ("train", epoch):
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        run_heat(LONG, replace(made.hands(), turn=interrupt))
+    return made.kept[-1]
+
+
+@pytest.mark.parametrize("epoch", [2, 3, 4])
+def test_an_interrupted_heat_goes_on_after_its_last_epoch(tmp_path: Path, epoch: int) -> None:
+    made = Heat(tmp_path, dict.fromkeys(("torch", "a", "fails"), EPOCHS))
+    kept = interrupted(made, epoch)
+    assert kept.epoch == epoch - 1
+    made.workers.clear()
+    found = made.run(LONG, kept)
+    assert {worker.job.resume for worker in made.workers} == {epoch - 1}
+    assert [each.epoch for each in made.kept[kept.epoch :]] == list(range(epoch, 5))
+    for each in LONG:
+        outcome = found[each.cell]
+        if each.adapter == "fails":
+            assert outcome["status"] == "crashed"
+            continue
+        assert outcome["status"] == "ok"
+        trained = [turn["epoch"] for turn in outcome["turns"] if turn["phase"] == "train"]
+        assert trained == [1, 2, 3, 4]
+        assert [point["epoch"] for point in outcome["curve"]] == [1, 2, 3, 4]
+        assert len(set(rounds(outcome))) == len(outcome["turns"])
+
+
+def test_who_has_ended_before_an_interruption_does_not_run_again(tmp_path: Path) -> None:
+    made = Heat(tmp_path, dict.fromkeys(("torch", "a", "fails"), EPOCHS))
+    kept = interrupted(made, 4)
+    assert kept.outcomes[LONG[1].cell]["status"] == "crashed"
+    made.workers.clear()
+    made.run(LONG, kept)
+    assert sorted(worker.job.adapter for worker in made.workers) == ["a", "torch", "torch"]
+
+
+def test_who_found_no_room_begins_after_those_who_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heat, "_available", lambda: 0)
+    made = Heat(tmp_path, dict.fromkeys(("torch", "a", "fails"), EPOCHS))
+    kept = interrupted(made, 3)
+    assert kept.outcomes.keys() == {LONG[0].cell, TORCH.cell, CONTROL.cell}
+    made.workers.clear()
+    found = made.run(LONG, kept)
+    assert [worker.job.resume for worker in made.workers] == [2, 2, 2, 0, 0, 0]
+    trained = [turn["epoch"] for turn in found[TORCH.cell]["turns"] if turn["phase"] == "train"]
+    assert trained == [1, 2, 3, 4, 1, 2, 3, 4]

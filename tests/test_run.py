@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import psutil
 import pytest
 
 from bench.catalogue import PROJECT
-from bench.records import load_manifest, load_records, record_path
+from bench.records import CurvePoint, load_manifest, load_records, record_path
 from bench.report.figures import FIGURES
 from tests.harness import (
     CLASSIFY,
@@ -271,6 +272,40 @@ def test_after_kill_9_the_same_command_goes_on(bench: Bench) -> None:
     assert {name: after[name] for name in before} == before
     assert after.keys() - before.keys() == {path.name, half.name}
     assert_all_is_done(bench)
+
+
+def test_a_training_goes_on_at_its_last_epoch_and_ends_with_the_same_bits(bench: Bench) -> None:
+    long = CLASSIFY | {"fc_lif": {"steps": 8, "batch": 8, "epochs": 60}}
+    profile = write_profile(bench.root / "long.toml", classify=long)
+    words = ["run", "--profile", str(profile), "--only", "adapter=ok,hang"]
+    process = bench.start(*words)
+    states = bench.runs / "latest" / "states"
+    wait_until(lambda: any(path.stem == "5" for path in states.glob("*/*/*.npz")))
+    pids = workers(process)
+    process.kill()
+    process.communicate(timeout=PATIENCE_SECONDS)
+    wait_until(lambda: all(is_gone(pid) for pid in pids))
+    (kept,) = states.glob("*/kept.json")
+    assert json.loads(kept.read_bytes())["epoch"] >= 4
+
+    assert bench.run(*words).returncode == 0
+    assert not any(states.iterdir())
+    resumed = load_records(bench.folder())
+    assert bench.run(*words, "--fresh").returncode == 0
+    at_once = load_records(bench.folders()[-1])
+    for one, other in zip(resumed, at_once, strict=True):
+        assert one.status == other.status
+        assert one.shows == other.shows
+        assert [_learned(point) for point in one.curve] == [_learned(point) for point in other.curve]
+        assert one.figures.get("test_accuracy") == other.figures.get("test_accuracy")
+        trained = [turn.epoch for turn in one.turns if turn.phase == "train"]
+        assert trained == [turn.epoch for turn in other.turns if turn.phase == "train"]
+    timed = [record for record in resumed if record.cell.stage != "certify"]
+    assert timed and all(len(record.curve) == 60 and record.shows["weights"] for record in timed)
+
+
+def _learned(point: CurvePoint) -> tuple[int, float | None, float | None, float | None]:
+    return point.epoch, point.loss, point.train_accuracy, point.test_accuracy
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,13 @@ class Optimizer:
         self.first = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.variables]
         self.second = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.variables]
 
+    def states(self) -> list[tf.Variable]:
+        """All that it remembers from one step to the next."""
+        return [self.count, *self.first, *self.second]
+
     def forget(self) -> None:
         """Return to the state before the first step."""
-        for state in (self.count, *self.first, *self.second):
+        for state in self.states():
             state.assign(tf.zeros_like(state))
 
     def step(self, gradients: Sequence[tf.Tensor]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Mapping
 
 import numpy as np
@@ -87,6 +88,33 @@ class TorchClassifier:
     def weights(self) -> dict[str, Array]:
         """See the protocol."""
         return {name: to_numpy(tensor) for name, tensor in self._tensors().items()}
+
+    def state(self) -> bytes:
+        """See the protocol."""
+        kept = {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "stepped": self.stepped,
+            "random": torch.get_rng_state(),
+        }
+        if self.device.type == "cuda":
+            kept["device_random"] = torch.cuda.get_rng_state(self.device)
+        buffer = io.BytesIO()
+        torch.save(kept, buffer)
+        return buffer.getvalue()
+
+    def restore(self, state: bytes) -> None:
+        """See the protocol."""
+        kept = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
+        self.network.load_state_dict(kept["network"])
+        self._new_optimizer()
+        self.optimizer.load_state_dict(kept["optimizer"])
+        self.scaler.load_state_dict(kept["scaler"])
+        self.stepped = kept["stepped"]
+        torch.set_rng_state(kept["random"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(kept["device_random"], self.device)
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
         return torch.autocast(self.device.type, dtype=self.half, enabled=self.amp)

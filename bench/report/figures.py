@@ -48,6 +48,17 @@ _ALL = (
         "The curves are evaluated on the number of images that their axis names.",
     ),
     Figure(
+        name="bitwise_accuracy",
+        heading="bitwise accuracy (%)",
+        unit="share",
+        better="higher",
+        most=1.0,
+        spell=percent,
+        scale=100.0,
+        meaning="The test accuracy where the label code is one of bits and every output's rate is read as a "
+        "bit, 1 above one half, in place of the nearest codeword; a word of no class is an error.",
+    ),
+    Figure(
         name="best_test_accuracy",
         heading="best test accuracy (%)",
         unit="share",

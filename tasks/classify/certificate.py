@@ -156,6 +156,7 @@ def _poisson(build: Build, task: Classify, settings: Settings, learns: bool) -> 
         task,
         input_shape=(10, 1, 1),
         layers=(Flatten(), Linear(features=10), Spike(neuron=Neuron(tau=None))),
+        label_code="onehot",
         steps=steps,
         batch=count,
         lr=1e-30,  # the weights copy in the second batch as well

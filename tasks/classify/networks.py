@@ -5,16 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from tasks.classify.codes import codewords
 from tasks.classify.images import MNIST
-from tasks.classify.spec import BatchNorm, Classify, Conv, Flatten, Layer, Linear, MaxPool, Neuron, Spike
+from tasks.classify.spec import (
+    BatchNorm,
+    Classify,
+    Conv,
+    Flatten,
+    LabelCode,
+    Layer,
+    Linear,
+    MaxPool,
+    Neuron,
+    Spike,
+    one_of,
+)
 
 
-def fc_lif(*, steps: int = 100, batch: int = 128, epochs: int = 100) -> Classify:
-    """784-10, LIF tau 2, Poisson input: the network of SpikingJelly's ``lif_fc_mnist`` example."""
+def fc_lif(*, hidden: int = 0, steps: int = 100, batch: int = 128, epochs: int = 100) -> Classify:
+    """784-10, LIF tau 2, Poisson input: the network of SpikingJelly's ``lif_fc_mnist`` example.
+
+    With ``hidden`` neurons (0: none) in a layer between.
+    """
+    neuron = Spike(neuron=Neuron(tau=2.0))
+    between: tuple[Layer, ...] = (Linear(features=_count("hidden", hidden)), neuron) if hidden else ()
     return Classify(
         name="fc_lif",
         input_shape=MNIST.shape,
-        layers=(Flatten(), Linear(features=10), Spike(neuron=Neuron(tau=2.0))),
+        layers=(Flatten(), *between, Linear(features=10), neuron),
         steps=steps,
         encoder="poisson",
         optimizer="adam",
@@ -47,11 +65,9 @@ def _csnn(
     batch: int,
     epochs: int,
 ) -> Classify:
-    for field, value in (("channels", channels), ("hidden", hidden)):
-        if value < 1:
-            raise ValueError(f"{field} must be at least 1, got {value}")
     neuron = Spike(neuron=Neuron(tau=None))
-    block: tuple[Layer, ...] = (Conv(channels=channels), BatchNorm(over=over), neuron, MaxPool())
+    convolution = Conv(channels=_count("channels", channels))
+    block: tuple[Layer, ...] = (convolution, BatchNorm(over=over), neuron, MaxPool())
     return Classify(
         name=name,
         input_shape=MNIST.shape,
@@ -59,7 +75,7 @@ def _csnn(
             *block,
             *block,
             Flatten(),
-            Linear(features=hidden),
+            Linear(features=_count("hidden", hidden)),
             neuron,
             Linear(features=10),
             neuron,
@@ -74,8 +90,63 @@ def _csnn(
     )
 
 
+def conv_lif(
+    *,
+    channels: int = 128,
+    hidden: int = 64,
+    code: LabelCode = "onehot",
+    steps: int = 8,
+    batch: int = 64,
+    lr: float = 0.01,
+    epochs: int = 3,
+) -> Classify:
+    """Three convolutions that double to ``channels``, two linear layers, LIF: published as "from scratch".
+
+    Every convolution is followed by neurons and pooling, the last one by pooling twice, so that maps shrink
+    28 - 14 - 7 - 3 - 1 and the first linear layer has as many inputs as channels.  The source gives batch,
+    learning rate, sizes and label codes; ours are steps, tau, threshold, direct input and Adam.
+
+    Raises:
+        ValueError: a count is below 1, channels are no multiple of 4, or the code is unknown.
+    """
+    one_of("code", code, LabelCode)
+    if _count("channels", channels) % 4:
+        raise ValueError(f"channels must be a multiple of 4, got {channels}")
+    neuron = Spike(neuron=Neuron(tau=2.0, threshold=0.5))
+    first, second, third = ((Conv(channels=channels // share), neuron, MaxPool()) for share in (4, 2, 1))
+    return Classify(
+        name="conv_lif",
+        input_shape=MNIST.shape,
+        layers=(
+            *first,
+            *second,
+            *third,
+            MaxPool(),
+            Flatten(),
+            Linear(features=_count("hidden", hidden)),
+            neuron,
+            Linear(features=codewords(code, 10).shape[1]),
+            neuron,
+        ),
+        label_code=code,
+        steps=steps,
+        encoder="direct",
+        optimizer="adam",
+        lr=lr,
+        batch=batch,
+        epochs=epochs,
+    )
+
+
+def _count(name: str, value: int) -> int:
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return value
+
+
 TASKS: dict[str, Callable[..., Classify]] = {
     "fc_lif": fc_lif,
     "csnn": csnn,
     "csnn_stepbn": csnn_stepbn,
+    "conv_lif": conv_lif,
 }

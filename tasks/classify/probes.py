@@ -9,12 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.classify.codes import code_table
-from tasks.classify.spec import BatchNorm, Classify, Conv, Flatten, Layer, Linear, Neuron, Spike, input_shapes
+from tasks.classify.spec import (
+    BatchNorm,
+    Classify,
+    Conv,
+    Flatten,
+    Layer,
+    Linear,
+    MaxPool,
+    Neuron,
+    Spike,
+    input_shapes,
+)
 
 Float = NDArray[np.float64]
 
 SAMPLES = 16
-SMALL_SHAPE = (8, 8)
+SMALL_SIZE = 8  # height and width, or more where pooling would leave nothing
 SMALL_STEPS = 6
 SMALL_CHANNELS = 4
 SMALL_HIDDEN = 16
@@ -47,6 +58,7 @@ def probes(task: Classify) -> Iterator[Probe]:
             input_shape=(1, 28, 28),
             layers=(Flatten(), Linear(features=10), Spike(neuron=neuron)),
             encoder="poisson",
+            label_code="onehot",
             steps=100,
         )
         weights = random_weights(single)
@@ -70,7 +82,8 @@ def shrink(task: Classify) -> Classify:
             layers.append(replace(layer, features=SMALL_HIDDEN))
         else:
             layers.append(layer)
-    shape = (task.input_shape[0], *SMALL_SHAPE)
+    size = max(SMALL_SIZE, 2 ** sum(isinstance(layer, MaxPool) for layer in task.layers))
+    shape = (task.input_shape[0], size, size)
     return replace(task, layers=tuple(layers), input_shape=shape, steps=SMALL_STEPS, batch=SAMPLES, epochs=1)
 
 

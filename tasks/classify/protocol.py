@@ -58,6 +58,15 @@ class Classifier(Protocol):
         Uses the code path of ``train_epoch`` (or of ``predict``), but changes no weight.
         """
 
+    def state(self) -> bytes:
+        """All that a training goes on from: weights, running statistics, optimiser, random generators.
+
+        Asked, as ``restore`` is, only of those that learn by batches.
+        """
+
+    def restore(self, state: bytes) -> None:
+        """Go on from a state that ``state`` has given in a process before, to the last bit."""
+
     def steps(self) -> int:
         """How often the optimiser has stepped since ``load_weights``, as it says itself or a hook counts.
 

@@ -6,16 +6,18 @@ Where nothing is learned, trained weights are given and nothing but the evaluati
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator, Mapping
+import hashlib
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.classify import images, real_size, values
-from tasks.classify.codes import code_table, decode
+from tasks.classify import checkpoint, images, real_size, values
+from tasks.classify.codes import CODES_OF_BITS, code_table, decode, decode_bitwise
 from tasks.classify.images import Images, encode
 from tasks.classify.protocol import Array, Classifier
 from tasks.classify.spec import Classify
@@ -98,13 +100,16 @@ def run(module: Any, task: Classify, job: Job) -> Generator[Turn, None, Result]:
 
     learned = (yield from _learn(module, classifier, task, data, amounts, job)) if learns else None
     rates, eval_seconds = timed(partial(classifier.predict, data.test_images), module.sync)
-    test_accuracy = _accuracy(task, _checked(task, rates, len(data.test_images)), data.test_labels)
+    rates = _checked(task, rates, len(data.test_images))
+    test_accuracy = _accuracy(task, rates, data.test_labels)
     figures = {
         "test_accuracy": test_accuracy,
         "build_seconds": build_seconds,
         "eval_seconds": eval_seconds,
         "host_peak_bytes": host_peak_bytes(),
     }
+    if task.label_code in CODES_OF_BITS:
+        figures["bitwise_accuracy"] = float((decode_bitwise(task, rates) == data.test_labels).mean())
     device = module.device_memory()
     if device is not None:
         figures["device_allocated_bytes"] = device
@@ -113,9 +118,11 @@ def run(module: Any, task: Classify, job: Job) -> Generator[Turn, None, Result]:
         if amounts.curve_images == amounts.test_images:  # only then has every epoch seen the whole test set
             figures["best_test_accuracy"] = max(test_accuracy, learned.best_test_accuracy)
     yield Turn(phase="evaluate", seconds=eval_seconds, free=True)
+    by_class = list(_by_class(task, rates, data.test_labels))
 
     if job.division == "open":  # the neurons are not those that the task names
-        return {"figures": figures, "network": classifier.network}
+        return {"figures": figures, "metrics": by_class, "network": classifier.network}
+    weights_digest = _digest(classifier.weights())
     by_layer, overall = _spike_rates(classifier, task, data.test_images, job.settings.seed)
     if learned:
         seen = real_size.Seen(
@@ -127,7 +134,9 @@ def run(module: Any, task: Classify, job: Job) -> Generator[Turn, None, Result]:
         real_size.check(classifier, task, job.settings, seen)
     return {
         "figures": figures | {"spike_rate": overall},
-        "metrics": [
+        "shows": {"weights": weights_digest} if learned else {},
+        "metrics": by_class
+        + [
             {"metric": "spike_rate", "of": {"layer": layer}, "value": rate}
             for layer, rate in enumerate(by_layer, start=1)
         ],
@@ -149,20 +158,31 @@ def _learn(
     module: Any, classifier: Classifier, task: Classify, data: Images, amounts: Amounts, job: Job
 ) -> Generator[Turn, None, _Learned]:
     """Every epoch in slices of its batches, and a look at test images after each."""
-    turns = 1 if job.learning == "least-squares" else amounts.turns
-    curve: list[dict[str, Any]] = []
-    for epoch in range(1, epochs_of(task, job.learning) + 1):
-        order = epoch_order(
+
+    def order_of(epoch: int) -> NDArray[np.int64]:
+        return epoch_order(
             images=len(data.train_images), batch=task.batch, seed=job.settings.seed, epoch=epoch - 1
         )
+
+    turns = 1 if job.learning == "least-squares" else amounts.turns
+    curve: list[dict[str, Any]] = []
+    states = Path(job.states) if job.states and job.division == "closed" else None
+    if states and job.resume:
+        earlier = checkpoint.load(states, job.resume)
+        classifier.restore(earlier.state)
+        curve, first_rates = earlier.curve, earlier.first_rates
+    cold = len(curve) + 1
+    for epoch in range(cold, epochs_of(task, job.learning) + 1):
+        order = order_of(epoch)
         parts, seconds = [], 0.0
         for batches in np.array_split(order, min(turns, len(order))):
             part, took = timed(partial(classifier.train_epoch, batches), module.sync)
             parts.append(_checked(task, part, batches.size))
             seconds += took
-            yield Turn(phase="train", seconds=took, epoch=epoch, compared=epoch > 1)
+            # the first epoch of a process compiles and caches
+            yield Turn(phase="train", seconds=took, epoch=epoch, compared=epoch > cold)
         if epoch == 1:
-            first_batch, first_rates = order[0], parts[0][: task.batch]
+            first_rates = parts[0][: task.batch]
         rates, labels = np.concatenate(parts), data.train_labels[order.ravel()]
         test_accuracy = None
         if amounts.curve_images:
@@ -179,7 +199,11 @@ def _learn(
             "train_seconds": sum(earlier["seconds"] for earlier in curve) + seconds,
         }
         curve.append(point)
-        yield Turn(phase="curve", epoch=epoch, point=point | {"epochs": epochs_of(task, job.learning)})
+        if states:
+            done = checkpoint.Checkpoint(state=classifier.state(), curve=curve, first_rates=first_rates)
+            checkpoint.save(states, done)
+        shown = point | {"epochs": epochs_of(task, job.learning)}
+        yield Turn(phase="curve", epoch=epoch, point=shown, kept=states is not None)
 
     figures = {
         "train_accuracy": curve[-1]["train_accuracy"],
@@ -188,12 +212,12 @@ def _learn(
     }
     if len(curve) > 1:
         figures["epoch_seconds"] = float(np.median([point["seconds"] for point in curve[1:]]))
-        figures["images_per_second"] = order.size / figures["epoch_seconds"]
+        figures["images_per_second"] = order_of(1).size / figures["epoch_seconds"]
     return _Learned(
         figures=figures,
         best_test_accuracy=max(point["test_accuracy"] or 0.0 for point in curve),
-        batches=len(order) * len(curve),
-        first_batch=first_batch,
+        batches=len(order_of(1)) * len(curve),
+        first_batch=order_of(1)[0],
         first_rates=first_rates,
     )
 
@@ -221,8 +245,28 @@ def _check_weights(weights: Mapping[str, Array]) -> None:
             raise Diverged(f"weights {name} are no longer finite")
 
 
+def _digest(weights: Mapping[str, Array]) -> str:
+    """SHA-256 of trained weights, by which two trainings are the same to the last bit or not."""
+    total = hashlib.sha256()
+    for name in sorted(weights):
+        total.update(name.encode() + b"\0" + np.ascontiguousarray(weights[name]).tobytes())
+    return total.hexdigest()
+
+
 def _accuracy(task: Classify, rates: Float, labels: NDArray[np.uint8]) -> float:
     return float((decode(task, rates) == labels).mean())
+
+
+def _by_class(task: Classify, rates: Float, labels: NDArray[np.uint8]) -> Iterator[dict[str, Any]]:
+    """How many images of each class are found, and how often each bit of a code of bits is right."""
+    found = decode(task, rates)
+    for number in np.unique(labels):
+        share = float((found[labels == number] == number).mean())
+        yield {"metric": "class_accuracy", "of": {"class": int(number)}, "value": share}
+    if task.label_code in CODES_OF_BITS:
+        right = ((rates > 0.5) == (code_table(task)[labels] == 1)).mean(axis=0)
+        for output, share in enumerate(right):
+            yield {"metric": "bit_accuracy", "of": {"output": output}, "value": float(share)}
 
 
 def _spike_rates(

@@ -6,11 +6,21 @@ Everything that makes two runs "the same work" is either a field here or fixed i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 Encoder = Literal["poisson", "direct"]
 Optimizer = Literal["adam", "sgd"]
-LabelCode = Literal["onehot"]
+LabelCode = Literal["onehot", "inverse", "binary", "gray"]
+
+
+def one_of(name: str, value: str, words: Any) -> None:
+    """Refuse what is none of a Literal's words.
+
+    Raises:
+        ValueError: it is none; the message names them.
+    """
+    if value not in get_args(words):
+        raise ValueError(f"{name} must be one of {', '.join(get_args(words))}, got {value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,9 +143,9 @@ class Classify:
 
     The input is ``steps`` time steps long: ``poisson`` draws, per pixel and step, a spike with
     probability pixel / 255; ``direct`` feeds pixel / 255 at every step.  The loss is the mean squared error,
-    over batch and outputs, between firing rates (spikes / steps) and the code of the label.  The
-    last partial batch of a training epoch is dropped.  ``version`` is raised when the meaning
-    of a task changes.
+    over batch and outputs, between firing rates (spikes / steps) and the code of the label (codes.py).  The
+    last partial batch of a training epoch is dropped.
+    ``version`` is raised when the meaning of a task changes.
 
     Raises:
         ValueError: a count is below 1 or a rate is not positive.

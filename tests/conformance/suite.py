@@ -244,6 +244,30 @@ def check_variants_match(subject: Subject) -> None:
     assert found == sorted(subject.declared), f"adapter.toml names {subject.declared}, VARIANTS {found}"
 
 
+def check_state_goes_on(subject: Subject) -> None:
+    """Another object that takes over the state of the first trains on as the first does, to the last bit."""
+    for task in (small_fc(), small_csnn()):
+        images, labels = extreme_images(task, 4 * task.batch)
+        images //= 2  # grey, so that Poisson input is drawn
+        order = np.arange(len(images)).reshape(4, task.batch)
+        first = subject.build(task, seed=3, deterministic=True)
+        first.load_weights(random_weights(task))
+        first.load(images, labels)
+        first.train_epoch(order)
+        state = first.state()
+        expected = first.train_epoch(order)
+        other = subject.build(task, seed=4, deterministic=True)
+        other.load(images, labels)
+        other.load_weights(random_weights(task))
+        other.train_epoch(order[:2])  # which leaves its traces everywhere
+        other.restore(state)
+        assert other.steps() == 4, f"{other.steps()} steps where the state had 4"
+        assert np.array_equal(other.train_epoch(order), expected), "rates differ after restore"
+        weights = first.weights()
+        for name, value in other.weights().items():
+            assert np.array_equal(value, weights[name]), f"{name} differs after restore and an epoch"
+
+
 def check_steps_counted(subject: Subject) -> None:
     """steps counts every batch of training since load_weights, and nothing else."""
     for task in (small_fc(), small_csnn()):
@@ -330,6 +354,7 @@ LEARNING: dict[str, Check] = {
     "state-between-batches": check_state_between_batches,
     "load-weights-restarts": check_load_weights_restarts,
     "steps-counted": check_steps_counted,
+    "state-goes-on": check_state_goes_on,
     "batch-order": check_batch_order,
     "training-lowers-the-loss": check_training_lowers_the_loss,
     "amp": check_amp,

@@ -6,6 +6,7 @@ three slopes, so that whoever changes the step gets the matching back-propagatio
 
 from __future__ import annotations
 
+import pickle
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -155,6 +156,12 @@ class NumpyClassifier:
 
     def weights(self) -> dict[str, Array]:
         return dict(self.parameters)
+
+    def state(self) -> bytes:
+        return pickle.dumps((self.parameters, self.optimizer, self.rng))
+
+    def restore(self, state: bytes) -> None:
+        self.parameters, self.optimizer, self.rng = pickle.loads(state)
 
     def encode(self, images: NDArray[np.uint8]) -> Float:
         return encode(images, encoder=self.task.encoder, steps=self.task.steps, rng=self.rng)
