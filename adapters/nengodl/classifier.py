@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import math
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 
@@ -66,14 +68,36 @@ class NengoDLClassifier:
         """See the protocol."""
         return int(self.optimizer.count.numpy())
 
+    def _states(self) -> list[tf.Variable]:
+        return [*self.network.variables.values(), *self.optimizer.states(), self.random.state]
+
+    def state(self) -> bytes:
+        """See the protocol."""
+        buffer = io.BytesIO()
+        np.savez(buffer, *(variable.numpy() for variable in self._states()))
+        return buffer.getvalue()
+
+    def restore(self, state: bytes) -> None:
+        """See the protocol."""
+        with np.load(io.BytesIO(state)) as archive:
+            for variable, name in zip(self._states(), archive.files, strict=True):
+                variable.assign(archive[name])
+
     def _encode(self, images: tf.Tensor) -> tf.Tensor:
         """Images uint8 [N, ...] to inputs [T, N, ...]: see ``tasks.classify.images.encode``."""
-        intensity = tf.cast(images, self.dtype) / 255
         shape = (self.task.steps, *images.shape)
         if self.task.encoder == "direct":
-            return tf.broadcast_to(intensity, shape)
-        # uniform in [0, 1): 255 always fires and 0 never
-        return tf.cast(self.random.uniform(shape, dtype=self.dtype) < intensity, self.dtype)
+            return tf.broadcast_to(tf.cast(images, self.dtype) / 255, shape)
+        return tf.cast(self._draws(shape) < images, self.dtype)
+
+    def _draws(self, shape: tuple[int, ...]) -> tf.Tensor:
+        """Bytes uniform on 0..254, so that 255 always fires: those of 64-bit words, and 255 drawn again."""
+        count = math.prod(shape)
+        words = self.random.uniform_full_int([-(-count // 8)], dtype=tf.uint64)
+        draws = tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:count]
+        again = tf.where(draws == 255)
+        fresh = self.random.uniform(tf.shape(again)[:1], 0, 255, dtype=tf.int32)
+        return tf.reshape(tf.tensor_scatter_nd_update(draws, again, tf.cast(fresh, tf.uint8)), shape)
 
     def _train_batch_eagerly(self, images: tf.Tensor, labels: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
         inputs = self._encode(tf.gather(images, batch))
