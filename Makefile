@@ -20,7 +20,7 @@ options = $(foreach name,$1,$(call option,$(name))) $(if $(FRESH),--fresh)
 COMPILE = $(UV) pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	--python-version 3.11 --python-platform x86_64-unknown-linux-gnu
 
-.PHONY: help bench parity report compare publish check test conform lint adapter lock clean
+.PHONY: help bench parity report compare claims publish check test conform lint adapter lock clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -37,6 +37,9 @@ report: .venv/ready  ## the report again, from records alone; RUN=... (else the 
 
 compare: .venv/ready  ## which of two is faster, and how sure that is: A=ADAPTER B=ADAPTER; RUN=... RESULTS
 	@$(SPIKEBENCH) compare $(call quoted,A) $(call quoted,B) $(if $(RUN),$(call quoted,RUN)) $(call option,RESULTS)
+
+claims: .venv/ready  ## published figures beside ours, from all records; RESULTS
+	@$(SPIKEBENCH) claims $(call option,RESULTS)
 
 publish: .venv/ready  ## a compact copy of a run in results/published; RUN=... PLOTS=name,name RESULTS
 	@$(SPIKEBENCH) publish $(if $(RUN),$(call quoted,RUN)) $(call option,PLOTS) $(call option,RESULTS)

@@ -212,6 +212,19 @@ def publish(
     say(f"Published: {os.path.relpath(target)}")
 
 
+@app.command()
+def claims(results: ResultsOption = runs.RESULTS) -> None:
+    """Hold published figures against ours, and write the table as claims.md in the results folder."""
+    from bench import claims
+
+    path = results / "claims.md"
+    lines = claims.lines(results)
+    claims.write(path, lines)
+    for line in lines:
+        say(claims.sentence(line))
+    say(f"Table: {os.path.relpath(path)}")
+
+
 @app.command("new-adapter")
 def new_adapter(name: Annotated[str, typer.Argument()] = "", adapters: AdaptersOption = None) -> None:
     """Write the folder of a new adapter and say what is left to do."""
