@@ -95,7 +95,9 @@ def random_weights(task: Classify) -> dict[str, Float]:
     for index, (layer, shape) in enumerate(zip(task.layers, shapes, strict=True)):
         match layer:
             case Conv():
-                weights[f"{index}.weight"] = rng.normal(0, 1 / 3, (layer.channels, shape[0], 3, 3))
+                # BatchNorm centres what neurons are fed; without it a few filters may silence a layer
+                centre = 3 / (9 * shape[0]) if isinstance(task.layers[index + 1], Spike) else 0
+                weights[f"{index}.weight"] = rng.normal(centre, 1 / 3, (layer.channels, shape[0], 3, 3))
             case Linear():
                 size = (layer.features, shape[0])
                 weights[f"{index}.weight"] = rng.normal(0.5 / shape[0], 2 / np.sqrt(shape[0]), size)
