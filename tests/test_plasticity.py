@@ -205,10 +205,15 @@ class OneNoiseForAllOfABatch(NumpyPlastic):
         return (draws < self.task.rate * images / 255).astype(np.float64)
 
 
-class TwiceAsManyInputSpikes(NumpyPlastic):
+class OneNoiseForAllOfAnImage(NumpyPlastic):
     def encode(self, images: Pictures) -> Float:
-        certain = replace(self.task, rate=min(1.0, 1.1 * self.task.rate))
-        return encode(certain, images // 2 if self.task.rate == 1 else images, self.rng)
+        draws = self.rng.random((self.task.steps, len(images), 1))
+        return (draws < self.task.rate * images / 255).astype(np.float64)
+
+
+class TooFewInputSpikes(NumpyPlastic):
+    def encode(self, images: Pictures) -> Float:
+        return encode(self.task, images - images // 20, self.rng)
 
 
 class NotANumber(NumpyPlastic):
@@ -253,8 +258,10 @@ FAULTS: list[tuple[type[NumpyPlastic], str, str, str]] = [
     (RepeatsItsNoise, "stdp", "repeated noise", "encoding, training"),
     (OneNoiseForAllOfABatch, "spiking", "repeated noise", "encoding, training"),
     (OneNoiseForAllOfABatch, "stdp", "repeated noise", "encoding, evaluation"),
-    (TwiceAsManyInputSpikes, "stdp", "input rate error", "encoding, training"),
-    (TwiceAsManyInputSpikes, "spiking", "input rate error", "encoding, evaluation"),
+    (OneNoiseForAllOfAnImage, "spiking", "repeated noise", "encoding, evaluation"),
+    (OneNoiseForAllOfAnImage, "stdp", "input rate error", "encoding, training"),
+    (TooFewInputSpikes, "stdp", "input rate error", "encoding, training"),
+    (TooFewInputSpikes, "spiking", "input rate error", "encoding, evaluation"),
     (NotANumber, "stdp", "weight error", "batch 1"),
     (NumbersOfSpikes, "spiking", "spike difference", "batch 1"),
     (NeuronsFirst, "stdp", "shape mismatches", "batch 1"),

@@ -102,7 +102,7 @@ def _learning(
         expected, seen = truth.run(inputs, scale), layer.trace(inputs, scale)
         where = f"batch {number}"
         yield _Found("shape mismatches", where, float(np.shape(seen) != expected.shape), 0)
-        yield _Found("silent probes", where, float(not expected.any() or expected.all()), 0)
+        yield _Found("vacuous probes", where, float(not expected.any() or expected.all()), 0)
         yield _Found("spike difference", where, _spike_difference(seen, expected), bounds.spikes)
         yield _Found(
             "weight error", where, _weight_error(layer.weights(), truth.weights, start), bounds.weights
@@ -159,49 +159,59 @@ def _timed_path(
 
 
 def _encoding(build: Build, task: Task, settings: Settings) -> Iterator[_Found]:
-    """Input spikes of grey pixels, seen through neurons that copy them.
+    """Input spikes of grey pixels, seen through neurons that fire when one of their pixels does.
 
-    Their number must be binomial with rate * pixel / 255, its spread that of independent steps, and the
-    noise of every batch and every pass another one; all errors are in standard deviations.
+    The number of spikes must be binomial with the probability of the task, its spread that of independent
+    steps, and the noise of every pixel, image, batch and pass another one; all errors are in standard
+    deviations.
     """
+    watching, weights, pixels = _watching(task)
     grey = np.linspace(5, 250, DRAWS).astype(np.uint8)
-    copying = _copying(task)
-    images = np.repeat(grey[:, None], copying.pixels, axis=1)
-    layer = build(copying, settings)
-    layer.load_weights(np.eye(copying.neurons))
+    images = np.repeat(grey[:, None], watching.pixels, axis=1)
     twice = np.stack([images, images])
+    layer = build(watching, settings)
+    layer.load_weights(weights)
     passes = {
         "training": [layer.train(twice, np.ones(2)) for _ in range(2)],
-        "evaluation": [layer.respond(twice.reshape(-1, copying.pixels)) for _ in range(2)],
+        "evaluation": [layer.respond(twice.reshape(-1, watching.pixels)) for _ in range(2)],
     }
-    p = np.repeat(copying.rate * grey[:, None] / 255, copying.neurons, axis=1)
-    variance = DRAW_STEPS * p * (1 - p)
+    p = 1 - (1 - watching.rate * grey / 255) ** pixels
     for path, seen in passes.items():
         mean_error = spread_error = repeated = math.inf
-        counts = [finite(each) for each in seen]
-        if all(each is not None and each.shape == (2 * DRAWS, copying.neurons) for each in counts):
-            noise = (
-                np.stack([np.asarray(each) for each in counts]).reshape(4, *p.shape) - DRAW_STEPS * p
-            ) / (np.sqrt(variance))
-            mean_error = float(abs(noise.mean()) * math.sqrt(noise.size))
-            spread_error = float(abs((noise**2).mean() - 1) * math.sqrt(noise.size / 2))
-            shared = [abs(float((one * other).mean())) for one, other in combinations(noise, 2)]
-            # neighbours in a batch, and neurons of one image, are as independent as batches are
-            shared.append(abs(float((noise[:, 1:] * noise[:, :-1]).mean())) * 2)
-            if copying.neurons > 1:
-                shared.append(abs(float((noise[:, :, 1:] * noise[:, :, :-1]).mean())) * 2)
-            repeated = max(shared) * math.sqrt(p.size)
+        counts = finite(np.stack(seen)) if len({np.shape(each) for each in seen}) == 1 else None
+        if counts is not None and counts.shape == (2, 2 * DRAWS, watching.neurons):
+            mean, variance = DRAW_STEPS * p[:, None], DRAW_STEPS * (p * (1 - p))[:, None]
+            noise = (counts.reshape(4, DRAWS, watching.neurons) - mean) / np.sqrt(variance)
+            mean_error = abs(float(noise.mean())) * math.sqrt(noise.size)
+            spread_error = abs(float((noise**2).mean()) - 1) * math.sqrt(noise.size / 2)
+            repeated = _repetition(noise)
         probe = f"encoding, {path}"
         yield _Found("input rate error", probe, mean_error, SIGMAS)
         yield _Found("input spread error", probe, spread_error, SIGMAS)
         yield _Found("repeated noise", probe, repeated, SIGMAS)
 
 
-def _copying(task: Task) -> Task:
-    """A layer whose outputs are its inputs; where neurons compete, it has one alone."""
+def _watching(task: Task) -> tuple[Task, Float, int]:
+    """A layer that shows its inputs, its weights, and how many pixels each of its neurons listens to.
+
+    Where neurons compete it has one alone, which listens to two pixels: were their spikes the same, it would
+    fire less.
+    """
     if isinstance(task, Stdp):
-        return replace(task, neurons=1, pixels=1, steps=DRAW_STEPS, gain=1.0, threshold=0.4, norm=1.0)
-    return replace(task, neurons=10, pixels=10, steps=DRAW_STEPS, threshold=0.4, lr=0.0)
+        one = replace(task, neurons=1, pixels=2, steps=DRAW_STEPS, gain=1.0, threshold=0.4, norm=1.0, eta=0.0)
+        return one, np.full((1, 2), 0.5**0.5), 2
+    return replace(task, neurons=10, pixels=10, steps=DRAW_STEPS, threshold=0.4, lr=0.0), np.eye(10), 1
+
+
+def _repetition(noise: Float) -> float:
+    """The largest correlation of standard noise [batches, images, neurons], in standard deviations.
+
+    Between any two batches, between neighbours of a batch, and between neurons of an image.
+    """
+    pairs = [(one, other) for one, other in combinations(noise, 2)]
+    pairs += [(noise[:, 1:], noise[:, :-1]), (noise[:, :, 1:], noise[:, :, :-1])]
+    products = [one * other for one, other in pairs if one.size]
+    return max(abs(float(each.mean())) * math.sqrt(each.size) for each in products)
 
 
 def _weights(task: Task) -> Float:
