@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import cli
+from tasks import images as sets
 from tasks.classify import images
 from tests.harness import Bench, small_dataset, write_mnist
 
@@ -45,7 +46,8 @@ def command(
     tmp_path: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Command]:
     """The command in the test's own process, with its results in ``tmp_path``/results."""
-    monkeypatch.setattr(images, "MNIST", small_dataset(mnist))
+    for module in (images, sets):
+        monkeypatch.setattr(module, "MNIST", small_dataset(mnist))
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
 
     results = tmp_path / "results"

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from bench import cli
 from bench.catalogue import PROJECT
 from bench.report.files import write_tables
+from tasks import images as sets
 from tasks.classify import images
 from tasks.protocol import Dataset
 
@@ -232,7 +233,7 @@ def main(mnist: str, *words: str) -> None:
     # a shell starts background jobs, this suite perhaps, with Ctrl-C ignored, and children inherit that
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if mnist:
-        images.MNIST = small_dataset(Path(mnist))
+        images.MNIST = sets.MNIST = small_dataset(Path(mnist))
     if not os.environ["HARNESS_REPORT"]:
         cli._report = write_tables
     sys.argv[1:] = words

@@ -111,6 +111,7 @@ def test_only_what_ended_well_has_figures(every_ending: Finished) -> None:
             "device_allocated_bytes",
             "device_used_bytes",
             "energy_joules",
+            "active_neurons",
         }
         assert FIGURES.keys() - measured == never | {"best_test_accuracy", "synops_per_image"}
         assert 0 <= float(row["test_accuracy"]) <= 1

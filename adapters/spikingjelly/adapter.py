@@ -10,6 +10,7 @@ import torch
 from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import Tensor, nn
 
+from adapters.spikingjelly.plasticity import plastic
 from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
 from adapters.torch_family.nef import Dynamics, TorchNef
@@ -160,4 +161,5 @@ VARIANTS: dict[str, Build] = {
     "multistep": partial(classifier, mode="m"),
     "step": partial(classifier, mode="s"),
     "batched": nef_simulator,
+    "learner": plastic,
 }

@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from adapters.torch.plasticity import plastic
 from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
 from adapters.torch_family.nef import Dynamics, TorchNef
@@ -73,4 +74,5 @@ VARIANTS: dict[str, Build] = {
     "folded": partial(classifier, stepwise=False),
     "step": partial(classifier, stepwise=True),
     "batched": nef_simulator,
+    "products": plastic,
 }

@@ -191,6 +191,16 @@ _ALL = (
         meaning="Spikes per neuron and time step.",
     ),
     Figure(
+        name="active_neurons",
+        heading="active neurons (%)",
+        unit="share",
+        most=1.0,
+        spell=percent,
+        scale=100.0,
+        meaning="Share of the neurons that respond to any of the training images by which they get their "
+        "labels.",
+    ),
+    Figure(
         name="synops_per_image",
         heading="synaptic operations per image",
         unit="1",

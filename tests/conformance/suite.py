@@ -27,6 +27,9 @@ from tasks.classify.protocol import Classifier
 from tasks.classify.spec import Classify, Flatten, Linear, Neuron, Spike
 from tasks.families import families
 from tasks.measuring import Deviation, verdict
+from tasks.plasticity.examples import stdp
+from tasks.plasticity.protocol import Plastic
+from tasks.plasticity.spec import Stdp
 from tasks.protocol import Family, Precision, Settings, Unsupported
 
 # A fault of one in a million runs would still be found: five standard deviations.
@@ -51,10 +54,18 @@ class Subject:
 
     def build(self, task: Classify, **changes: Any) -> Classifier:
         """A classifier of the task, configured first as a worker would."""
+        built: Classifier = self._built(task, changes)
+        return built
+
+    def build_plastic(self, task: Stdp, **changes: Any) -> Plastic:
+        """A layer that learns from spike times, configured first as a worker would."""
+        built: Plastic = self._built(task, changes)
+        return built
+
+    def _built(self, task: object, changes: dict[str, Any]) -> Any:
         settings = replace(self.settings, **changes)
         worker.configure(self.module, settings)
-        built: Classifier = self.module.VARIANTS[self.variant](task, settings)
-        return built
+        return self.module.VARIANTS[self.variant](task, settings)
 
     def certify(self, name: str, settings: Settings) -> Iterator[Deviation]:
         """The comparisons of a task's certificate."""
@@ -340,6 +351,44 @@ def check_direct_encoder(subject: Subject) -> None:
     assert np.allclose(workload.predict(images), truth.rates, atol=1e-9), "rates differ from the reference"
 
 
+def check_plastic_weights_round_trip(subject: Subject) -> None:
+    """What load_weights is given, weights returns, and it stays what it was when it is given others."""
+    task = stdp(neurons=5)
+    layer = subject.build_plastic(task, precision="float64")
+    given = [task.initial_weights(np.random.default_rng(seed)) for seed in range(2)]
+    for weights in given:
+        layer.load_weights(weights)
+        found = layer.weights()
+        layer.load_weights(given[0])
+        assert np.array_equal(found, weights), "other values came back"
+
+
+def check_plastic_seeds(subject: Subject) -> None:
+    """A seed fixes the input spikes; another one changes them."""
+    task = stdp(neurons=5)
+    images = np.random.default_rng(1).integers(0, 256, (4, task.batch, task.pixels), dtype=np.uint8)
+    weights = {}
+    for run, seed in (("first", 5), ("again", 5), ("other", 6)):
+        layer = subject.build_plastic(task, seed=seed, deterministic=True)
+        layer.load_weights(task.initial_weights(np.random.default_rng(0)))
+        layer.train(images, np.ones(len(images)))
+        weights[run] = layer.weights()
+    assert np.array_equal(weights["first"], weights["again"]), "one seed gave two trainings"
+    assert not np.array_equal(weights["first"], weights["other"]), "the seed changes nothing"
+
+
+def check_plastic_responses(subject: Subject) -> None:
+    """Any number of images gets as many answers, of whole spikes."""
+    task = stdp(neurons=5)
+    layer = subject.build_plastic(task)
+    layer.load_weights(task.initial_weights(np.random.default_rng(0)))
+    images = np.full((2 * task.batch + 3, task.pixels), 128, np.uint8)
+    for count in (1, task.batch, len(images)):
+        spikes = layer.respond(images[:count])
+        assert spikes.shape == (count, task.neurons), f"{count} images gave spikes of shape {spikes.shape}"
+        assert np.array_equal(spikes, spikes.round()) and spikes.any(), "no whole spikes"
+
+
 Check = Callable[[Subject], None]
 FAMILY_OF = {table: family for family in families().values() for table in family.tables}
 MODULE: dict[str, Check] = {
@@ -363,7 +412,16 @@ LEARNING: dict[str, Check] = {
     # last: some frameworks cannot leave determinism again within a process
     "same-seed-same-training": check_same_seed_same_training,
 }
-OWN: dict[str, dict[str, Check]] = {"classify": LEARNING, "inference": {"rates": check_rates}}
+PLASTIC: dict[str, Check] = {
+    "responses": check_plastic_responses,
+    "weights-round-trip": check_plastic_weights_round_trip,
+    "same-seed-same-training": check_plastic_seeds,
+}
+OWN: dict[str, dict[str, Check]] = {
+    "classify": LEARNING,
+    "inference": {"rates": check_rates},
+    "plasticity": PLASTIC,
+}
 # by the table of adapter.toml that a variant stands in; the open division has nothing to conform to
 CHECKS: dict[str, dict[str, Check]] = {
     table: {
