@@ -302,7 +302,8 @@ def seen(**changes: Any) -> Seen:
     before = np.ones((2, 4))
     values: dict[str, Any] = {
         "batches": 20,
-        "spike_rate": 0.01,
+        "steps": 10,
+        "spikes": 1.5,
         "before": before,
         "after": np.eye(2, 4),
         "labelled": 2,
@@ -313,17 +314,17 @@ def seen(**changes: Any) -> Seen:
 @pytest.mark.parametrize(
     ("changes", "start"),
     [
-        ({}, "learning: outputs fire in 1 % of the steps, weights have moved by"),
+        ({}, "learning: an image causes 1.5 spikes, weights have moved by"),
         (
-            {"spike_rate": 0.0},
+            {"spikes": 0.0},
             "silent: no output spikes in 20 batches, so that no weight can change; raise weights or lower "
             "the threshold",
         ),
         (
-            {"spike_rate": 1.0, "after": np.ones((2, 4)) * (1 + 1e-7)},
+            {"spikes": 20.0, "after": np.ones((2, 4)) * (1 + 1e-7)},
             "cancelling: outputs fire in 100 % of the steps and no weight has moved in 20 batches",
         ),
-        ({"spike_rate": 0.96}, "saturated: outputs fire in 96 % of the steps whatever they see"),
+        ({"spikes": 19.2}, "saturated: outputs fire in 96 % of the steps whatever they see"),
         ({"after": np.full((2, 4), 3.0)}, "alike: all neurons have the same weights"),
     ],
 )
