@@ -23,7 +23,7 @@ from tasks.plasticity.protocol import Array, Pictures
 from tasks.plasticity.reference import Reference
 from tasks.plasticity.run import Amounts
 from tasks.plasticity.spec import Naive, Stdp, Task, encode, normalised
-from tasks.protocol import Job, Settings, Turn
+from tasks.protocol import Job, Settings, Turn, Unsupported
 from tests.harness import FAKES, Bench, table, write_profile
 
 if TYPE_CHECKING:
@@ -275,6 +275,14 @@ def test_an_honest_layer_is_certified(name: str, precision: Any) -> None:
     found = list(FAMILY.certify(NumpyPlastic, TASKS[name], settings, "stdp"))
     assert verdict(found, precision) == ("exact", "")
     assert len({(one.metric, one.probe) for one in found}) == len(found)
+
+
+def test_a_precision_that_an_adapter_refuses_is_its_own_to_explain() -> None:
+    def refuse(task: Task, settings: Settings) -> NumpyPlastic:
+        raise Unsupported("no mixed precision")
+
+    with pytest.raises(Unsupported, match="no mixed precision"):
+        next(FAMILY.certify(refuse, stdp(), Settings(precision="amp"), "stdp"))
 
 
 @pytest.mark.parametrize(("fault", "name", "metric", "probe"), FAULTS)
