@@ -23,7 +23,7 @@ from tasks.plasticity.protocol import Array, Pictures
 from tasks.plasticity.reference import Reference
 from tasks.plasticity.run import Amounts
 from tasks.plasticity.spec import Naive, Stdp, Task, encode, normalised
-from tasks.protocol import Job, Settings, Turn
+from tasks.protocol import Job, Settings, Turn, Unsupported
 from tests.harness import FAKES, Bench, table, write_profile
 
 if TYPE_CHECKING:
@@ -277,6 +277,14 @@ def test_an_honest_layer_is_certified(name: str, precision: Any) -> None:
     assert len({(one.metric, one.probe) for one in found}) == len(found)
 
 
+def test_a_precision_that_an_adapter_refuses_is_its_own_to_explain() -> None:
+    def refuse(task: Task, settings: Settings) -> NumpyPlastic:
+        raise Unsupported("no mixed precision")
+
+    with pytest.raises(Unsupported, match="no mixed precision"):
+        next(FAMILY.certify(refuse, stdp(), Settings(precision="amp"), "stdp"))
+
+
 @pytest.mark.parametrize(("fault", "name", "metric", "probe"), FAULTS)
 def test_a_planted_fault_is_caught(fault: type[NumpyPlastic], name: str, metric: str, probe: str) -> None:
     for precision in ("float64", "float32"):
@@ -302,7 +310,8 @@ def seen(**changes: Any) -> Seen:
     before = np.ones((2, 4))
     values: dict[str, Any] = {
         "batches": 20,
-        "spike_rate": 0.01,
+        "steps": 10,
+        "spikes": 1.5,
         "before": before,
         "after": np.eye(2, 4),
         "labelled": 2,
@@ -313,17 +322,17 @@ def seen(**changes: Any) -> Seen:
 @pytest.mark.parametrize(
     ("changes", "start"),
     [
-        ({}, "learning: outputs fire in 1 % of the steps, weights have moved by"),
+        ({}, "learning: an image causes 1.5 spikes, weights have moved by"),
         (
-            {"spike_rate": 0.0},
+            {"spikes": 0.0},
             "silent: no output spikes in 20 batches, so that no weight can change; raise weights or lower "
             "the threshold",
         ),
         (
-            {"spike_rate": 1.0, "after": np.ones((2, 4)) * (1 + 1e-7)},
+            {"spikes": 20.0, "after": np.ones((2, 4)) * (1 + 1e-7)},
             "cancelling: outputs fire in 100 % of the steps and no weight has moved in 20 batches",
         ),
-        ({"spike_rate": 0.96}, "saturated: outputs fire in 96 % of the steps whatever they see"),
+        ({"spikes": 19.2}, "saturated: outputs fire in 96 % of the steps whatever they see"),
         ({"after": np.full((2, 4), 3.0)}, "alike: all neurons have the same weights"),
     ],
 )

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure as Drawing
 from numpy.typing import NDArray
 
 from bench.records import Cell, Record
-from bench.report.drawing import INK, PAPER, Kind, Styles, bars, label, memory_bars
+from bench.report.drawing import Kind, Styles, bars, label, memory_bars
 from bench.report.pages import Page
 from bench.report.sections import Row, Section
 from bench.report.tables import Entry, Heading, Table, by_tier, names
@@ -20,6 +20,8 @@ from bench.report.tables import Entry, Heading, Table, by_tier, names
 _SIDE = 28  # of an image, in pixels
 _COLUMNS = 16  # tiles in a line
 _PANELS = 3  # confusion matrices in a line
+# pictures stay as they are in a dark theme, and so must what is written on them
+_ON_WHITE, _ON_BLACK = "#aa3377", "#fefefe"
 
 
 def _receptive_fields(section: Section, rows: Sequence[Row], look: Styles) -> Drawing | None:
@@ -43,12 +45,8 @@ def _receptive_fields(section: Section, rows: Sequence[Row], look: Styles) -> Dr
         for place, own in enumerate(fields["labels"]):
             line, column = divmod(place, _COLUMNS)
             corner = column * (_SIDE + 1) + 1, line * (_SIDE + 1) + 1
-            axes.text(*corner, "" if own < 0 else str(own), va="top", fontsize=6)
-    figure.supxlabel(
-        "weights of the first neurons, the darker the larger; the digit is that of the neuron, which has "
-        "none where it never fires",
-        fontsize=10,
-    )
+            axes.text(*corner, "" if own < 0 else str(own), va="top", fontsize=6, color=_ON_WHITE)
+    figure.supxlabel("weights of the first neurons, darker is larger, each with its digit", fontsize=10)
     return figure
 
 
@@ -81,8 +79,8 @@ def _confusion(section: Section, rows: Sequence[Row], look: Styles) -> Drawing |
         axes.imshow(shares, cmap="Greys", vmin=0, vmax=100)
         for digit, taken in np.argwhere(shares >= 1):
             share = shares[digit, taken]
-            dark = PAPER if share > 50 else INK
-            axes.text(taken, digit, f"{share:.0f}", ha="center", va="center", fontsize=5.5, color=dark)
+            ink = _ON_BLACK if share > 50 else _ON_WHITE
+            axes.text(taken, digit, f"{share:.0f}", ha="center", va="center", fontsize=5.5, color=ink)
         axes.set_title(label(row, look), fontsize=9)
         axes.set(xticks=range(len(counts)), yticks=range(len(counts)))
         axes.grid(visible=False)

@@ -58,8 +58,7 @@ def shrink(task: Task) -> Task:
 
 def certify(build: Build, task: Task, settings: Settings) -> Iterator[Deviation]:
     """Every comparison of one adapter, variant and precision with the reference."""
-    small, bounds = shrink(task), BOUNDS[settings.precision]
-    for found in _comparisons(build, small, settings, bounds):
+    for found in _comparisons(build, shrink(task), settings):
         yield Deviation(found.metric, found.probe, settings.precision, found.value, found.bound)
 
 
@@ -78,8 +77,9 @@ def check_real_size(layer: Plastic, task: Task, settings: Settings, weights: Flo
         raise Wrong(f"at its real size, {found:.3g} of the spikes of a batch differ, more than {bound:g}")
 
 
-def _comparisons(build: Build, task: Task, settings: Settings, bounds: Bounds) -> Iterator[_Found]:
+def _comparisons(build: Build, task: Task, settings: Settings) -> Iterator[_Found]:
     layer, start = build(task, settings), _weights(task)
+    bounds = BOUNDS[settings.precision]  # others have been refused
     rng = np.random.default_rng(31)
     batches = [encode(task, _grey(BATCH, PIXELS, rng), rng) for _ in SCALES]
     yield from _learning(layer, task, start, batches, bounds)

@@ -15,13 +15,15 @@ ALIKE = 0.99  # mean cosine between the weights of two neurons
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A training: its batches, spikes per neuron and step, weights [neurons, pixels] before and after.
+    """A training: its batches, output spikes per image, weights [neurons, pixels] before and after.
 
-    ``labelled``: how many neurons respond to a training image at all afterwards.
+    ``steps``: for how many an image was shown; ``labelled``: how many neurons respond to a training image at
+    all afterwards.
     """
 
     batches: int
-    spike_rate: float
+    steps: int
+    spikes: float
     before: Float
     after: Float
     labelled: int
@@ -29,30 +31,30 @@ class Seen:
 
 def diagnose(seen: Seen) -> str:
     """One sentence: what is wrong, by what it is seen, and what to do; or what was learned."""
+    rate = seen.spikes / (seen.steps * len(seen.after))  # per neuron and step
     moved = float(np.linalg.norm(seen.after - seen.before) / np.linalg.norm(seen.before))
-    fired = f"{100 * seen.spike_rate:.3g} %"
-    if seen.spike_rate == 0:
+    fired = f"outputs fire in {100 * rate:.3g} % of the steps"
+    if seen.spikes == 0:
         return (
             f"silent: no output spikes in {seen.batches} batches, so that no weight can change; "
             "raise weights or lower the threshold"
         )
     if moved < STILL:
         return (
-            f"cancelling: outputs fire in {fired} of the steps and no weight has moved in {seen.batches} "
-            "batches, since potentiation and depression cancel; let inputs spike, or give depression another "
-            "size than potentiation"
+            f"cancelling: {fired} and no weight has moved in {seen.batches} batches, since potentiation and "
+            "depression cancel; let inputs spike, or give depression another size than potentiation"
         )
-    if seen.spike_rate >= ALWAYS:
+    if rate >= ALWAYS:
         return (
-            f"saturated: outputs fire in {fired} of the steps whatever they see, so that weights move by "
-            f"{100 * moved:.3g} % and outputs tell nothing apart; lower weights or raise the threshold"
+            f"saturated: {fired} whatever they see, so that weights move by {100 * moved:.3g} % and outputs "
+            "tell nothing apart; lower weights or raise the threshold"
         )
     if _likeness(seen.after) >= ALIKE:
         return (
             "alike: all neurons have the same weights; let a spike inhibit the others, so that they compete"
         )
     return (
-        f"learning: outputs fire in {fired} of the steps, weights have moved by {100 * moved:.3g} %, and "
+        f"learning: an image causes {seen.spikes:.3g} spikes, weights have moved by {100 * moved:.3g} %, and "
         f"{seen.labelled} of {len(seen.after)} neurons respond to training images"
     )
 

@@ -34,7 +34,7 @@ def stdp(
     eta: float = 0.07,
     tplus: float = 0.7,
 ) -> Stdp:
-    """The rule that works; eta and tplus were chosen on training images at 400 neurons."""
+    """The rule that works, with eta and tplus for 400 neurons."""
     return Stdp(neurons=neurons, steps=steps, batch=batch, epochs=epochs, eta=eta, tplus=tplus)
 
 

@@ -108,7 +108,8 @@ def run(module: Any, task: Task, job: Job) -> Generator[Turn, None, Result]:
 
     seen = Seen(
         batches=learned.batches,
-        spike_rate=learned.spike_rate,
+        steps=steps,
+        spikes=learned.spikes,
         before=before,
         after=after,
         labelled=labelled,
@@ -126,12 +127,12 @@ def run(module: Any, task: Task, job: Job) -> Generator[Turn, None, Result]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Learned:
-    """A training: seconds of each epoch, images of one, batches and spikes per neuron and step of all."""
+    """A training: seconds of each epoch, images of one, batches and spikes per image of all."""
 
     epochs: list[float]
     images: int
     batches: int
-    spike_rate: float
+    spikes: float
 
 
 def _learn(
@@ -140,7 +141,7 @@ def _learn(
     """Every epoch in slices of its batches; of the last partial batch nothing is learned."""
     count = len(data.train_images) // task.batch
     scales = task.scales(count * task.epochs).reshape(task.epochs, count)
-    epochs, rates = [], []
+    epochs, causes = [], []
     for epoch in range(task.epochs):
         order = np.random.default_rng([seed, 1, epoch]).permutation(len(data.train_images))
         order = order[: count * task.batch].reshape(count, task.batch)
@@ -149,16 +150,16 @@ def _learn(
             batches = data.train_images[order[part]]
             spikes, took = timed(partial(layer.train, batches, scales[epoch, part]), module.sync)
             spikes = _counts(spikes, (batches.shape[0] * task.batch, task.neurons), steps)
-            rates.append(spikes.mean(axis=1) / steps)
+            causes.append(spikes.sum(axis=1))
             seconds += took
             # the first one warms up
-            yield Turn(phase="train", seconds=took, epoch=epoch + 1, compared=len(rates) > 1)
+            yield Turn(phase="train", seconds=took, epoch=epoch + 1, compared=len(causes) > 1)
         epochs.append(seconds)
     return _Learned(
         epochs=epochs,
         images=order.size,
         batches=count * task.epochs,
-        spike_rate=float(np.concatenate(rates).mean()),
+        spikes=float(np.concatenate(causes).mean()),
     )
 
 
