@@ -408,6 +408,7 @@ SMALL: dict[str, dict[str, int]] = {
     "fc_lif": {"steps": 10, "batch": 32},
     "csnn": {"channels": 4, "hidden": 32, "batch": 24},
     "csnn_stepbn": {"channels": 4, "hidden": 32, "batch": 24},
+    "conv_lif": {"channels": 8, "hidden": 16, "batch": 24},
 }
 
 
