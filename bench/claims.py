@@ -6,27 +6,26 @@ Ours is the baseline adapter's, from the records of one run; every seed is one v
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import stats
 
 from bench.profile import task_names
 from bench.records import Record, load_manifest, load_records, write_atomically
 from bench.report.figures import FIGURES
+from bench.report.statistics import mean_interval
 from bench.report.tables import Entry, Group, Heading, Table, as_markdown
 from bench.report.text import ABSENT
 
 FILE = Path(__file__).parent / "claims.toml"
-CONFIDENCE = 0.95
+PRECISION = "float32"  # in which what is claimed was computed
 
 Word = Literal["reproduced", "better", "not reproduced", "not run here"]
 
@@ -158,7 +157,7 @@ def _by_seed(claim: Claim, values: Mapping[str, Any], records: Iterable[Record])
     by_rest: dict[str, dict[int, float]] = defaultdict(dict)
     for record in records:
         cell = record.cell
-        if cell.task != claim.task or claim.figure not in record.figures:
+        if (cell.task, cell.precision) != (claim.task, PRECISION) or claim.figure not in record.figures:
             continue
         full = defaults | cell.task_values
         if values.items() <= full.items() and claim.amounts.items() <= cell.amounts.items():
@@ -173,11 +172,8 @@ def _factory(task: str) -> Any:
 
 
 def _over_seeds(values: list[float], run: str) -> Ours:
-    if len(values) == 1:
-        return Ours(value=values[0], low=None, high=None, seeds=1, run=run)
-    centre, error = mean(values), stdev(values) / math.sqrt(len(values))
-    reach = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
-    return Ours(value=centre, low=centre - reach, high=centre + reach, seeds=len(values), run=run)
+    low, high = mean_interval(values) if len(values) > 1 else (None, None)
+    return Ours(value=mean(values), low=low, high=high, seeds=len(values), run=run)
 
 
 def _spell(claim: Claim, value: float) -> str:

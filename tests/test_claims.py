@@ -26,8 +26,14 @@ CLAIM = Claim(
 )
 
 
-def trained(accuracy: float, seed: int = 0, amounts: dict[str, int] = AMOUNTS, **values: int) -> Record:
-    of = cell("torch", task_values={"steps": 50, **values}, amounts=amounts, seed=seed)
+def trained(
+    accuracy: float,
+    seed: int = 0,
+    amounts: dict[str, int] = AMOUNTS,
+    precision: str = "float32",
+    **values: int,
+) -> Record:
+    of = cell("torch", task_values={"steps": 50, **values}, amounts=amounts, seed=seed, precision=precision)
     return record(of, figures={"test_accuracy": accuracy})
 
 
@@ -44,6 +50,7 @@ def test_only_records_with_its_values_and_amounts_count_the_tasks_own_among_them
         trained(0.1, steps=40),
         trained(0.2, batch=64),  # 128 is the task's own
         trained(0.3, amounts={"train_images": 1000}),
+        trained(0.4, precision="amp"),
     ]
     assert ours(CLAIM, {"one": others}) is None
     found = ours(CLAIM, {"one": [*others, trained(0.9)]})

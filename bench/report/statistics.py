@@ -108,12 +108,18 @@ def over_seeds(ratios: Sequence[Ratio]) -> Ratio | None:
     if len(ratios) < 2:
         return next(iter(ratios), None)
     logs = [math.log(ratio.ratio) for ratio in ratios]
-    centre, error, freedom = mean(logs), stdev(logs) / math.sqrt(len(logs)), len(logs) - 1
-    reach = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+    centre, error = mean(logs), stdev(logs) / math.sqrt(len(logs))
     # equal values, as of a baseline beside itself, leave no doubt in either direction
-    p = 2 * float(stats.t.sf(abs(centre) / error, freedom)) if error else float(centre == 0)
+    p = 2 * float(stats.t.sf(abs(centre) / error, len(logs) - 1)) if error else float(centre == 0)
     rounds, left_out = sum(r.rounds for r in ratios), sum(r.left_out for r in ratios)
-    return _ratio(centre, (centre - reach, centre + reach), rounds, left_out, p, len(ratios))
+    return _ratio(centre, mean_interval(logs), rounds, left_out, p, len(ratios))
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Student's 95 % interval of the mean of at least two values."""
+    error = stdev(values) / math.sqrt(len(values))
+    reach = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
+    return mean(values) - reach, mean(values) + reach
 
 
 def sureness(seeds: int) -> str:

@@ -19,11 +19,13 @@ KEPT = 2  # workers of a heat may be an epoch apart, and go on from one that all
 class Checkpoint:
     """A training after an epoch: the classifier's ``state``, the ``curve`` so far, one point an epoch.
 
+    ``cold``: the epochs with which a process began, in which things are compiled and cached.
     ``first_rates`` [batch, outputs] are those of the very first batch, which is looked at when all is done.
     """
 
     state: bytes
     curve: list[dict[str, Any]]
+    cold: list[int]
     first_rates: Float
 
 
@@ -37,6 +39,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
             file,
             state=np.frombuffer(checkpoint.state, np.uint8),
             curve=np.array(json.dumps(checkpoint.curve)),
+            cold=checkpoint.cold,
             first_rates=checkpoint.first_rates,
         )
         file.flush()
@@ -55,5 +58,6 @@ def load(folder: Path, epoch: int) -> Checkpoint:
         return Checkpoint(
             state=archive["state"].tobytes(),
             curve=json.loads(str(archive["curve"])),
+            cold=archive["cold"].tolist(),
             first_rates=archive["first_rates"],
         )

@@ -166,21 +166,21 @@ def _learn(
 
     turns = 1 if job.learning == "least-squares" else amounts.turns
     curve: list[dict[str, Any]] = []
+    cold: list[int] = []  # the first epoch of a process compiles and caches
     states = Path(job.states) if job.states and job.division == "closed" else None
     if states and job.resume:
         earlier = checkpoint.load(states, job.resume)
         classifier.restore(earlier.state)
-        curve, first_rates = earlier.curve, earlier.first_rates
-    cold = len(curve) + 1
-    for epoch in range(cold, epochs_of(task, job.learning) + 1):
+        curve, cold, first_rates = earlier.curve, earlier.cold, earlier.first_rates
+    cold.append(len(curve) + 1)
+    for epoch in range(cold[-1], epochs_of(task, job.learning) + 1):
         order = order_of(epoch)
         parts, seconds = [], 0.0
         for batches in np.array_split(order, min(turns, len(order))):
             part, took = timed(partial(classifier.train_epoch, batches), module.sync)
             parts.append(_checked(task, part, batches.size))
             seconds += took
-            # the first epoch of a process compiles and caches
-            yield Turn(phase="train", seconds=took, epoch=epoch, compared=epoch > cold)
+            yield Turn(phase="train", seconds=took, epoch=epoch, compared=epoch > cold[-1])
         if epoch == 1:
             first_rates = parts[0][: task.batch]
         rates, labels = np.concatenate(parts), data.train_labels[order.ravel()]
@@ -200,7 +200,9 @@ def _learn(
         }
         curve.append(point)
         if states:
-            done = checkpoint.Checkpoint(state=classifier.state(), curve=curve, first_rates=first_rates)
+            done = checkpoint.Checkpoint(
+                state=classifier.state(), curve=curve, cold=cold, first_rates=first_rates
+            )
             checkpoint.save(states, done)
         shown = point | {"epochs": epochs_of(task, job.learning)}
         yield Turn(phase="curve", epoch=epoch, point=shown, kept=states is not None)
@@ -210,8 +212,8 @@ def _learn(
         "cold_epoch_seconds": curve[0]["seconds"],
         "train_seconds": curve[-1]["train_seconds"],
     }
-    if len(curve) > 1:
-        figures["epoch_seconds"] = float(np.median([point["seconds"] for point in curve[1:]]))
+    if warm := [point["seconds"] for point in curve if point["epoch"] not in cold]:
+        figures["epoch_seconds"] = float(np.median(warm))
         figures["images_per_second"] = order_of(1).size / figures["epoch_seconds"]
     return _Learned(
         figures=figures,
