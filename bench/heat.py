@@ -51,12 +51,9 @@ class Entrant:
             fields["figures"] = fields["figures"] | {"device_used_bytes": self.device_bytes}
         return fields | {"seconds": self.worker.worked}
 
-    def so_far(self, epoch: int) -> dict[str, Any]:
-        """The fields of its record if it has ended, else what it has done up to this epoch."""
-        if self.worker.outcome is not None:
-            return self.outcome()
-        turns = [turn for turn in self.turns if turn["epoch"] <= epoch]
-        return {"turns": turns, "curve": self.curve[:epoch]}
+    def so_far(self) -> dict[str, Any]:
+        """The fields of its record if it has ended, else what it has done."""
+        return {"turns": self.turns, "curve": self.curve} if self.worker.outcome is None else self.outcome()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +153,7 @@ class _Heat:
         while alive := [entrant for entrant in entrants if entrant.worker.outcome is None]:
             if keeps and (reached := min(entrant.epoch for entrant in alive)) > epoch:
                 epoch = reached
-                so_far = {entrant.cell.cell: entrant.so_far(epoch) for entrant in entrants}
+                so_far = {entrant.cell.cell: entrant.so_far() for entrant in entrants}
                 self.hands.keep(Kept(epoch=epoch, outcomes=self.outcomes | so_far))
             timed = [entrant for entrant in alive if not entrant.is_free]
             if not timed:

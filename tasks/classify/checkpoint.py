@@ -12,7 +12,7 @@ import numpy as np
 
 from tasks.classify.values import Float
 
-KEPT = 2  # workers of a heat may be an epoch apart, and go on from one that all have
+KEPT = 2  # a heat is kept when the last of its workers has finished an epoch, the others having saved it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
