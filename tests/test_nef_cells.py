@@ -15,7 +15,7 @@ from bench.records import Record
 from bench.report.files import write_tables
 from tasks.measuring import Deviation, Diverged, Wrong, verdict
 from tasks.nef import FAMILY, certificate, reference, run, scores
-from tasks.nef.examples import add, memory, multiply
+from tasks.nef.examples import add, calculate, memory, multiply
 from tasks.nef.model import Model, build_model
 from tasks.nef.protocol import Array, NefResult, NefSimulator
 from tasks.nef.spec import Float, Nef
@@ -342,13 +342,13 @@ def test_speed_is_networks_times_simulated_seconds_per_second(monkeypatch: pytes
 
 
 def test_a_sweep_scores_other_sizes_and_changes_no_figure() -> None:
-    task = multiply(n=5, seeds=2, sweep=(3, 5))
+    task = calculate(n=5, seeds=2, sweep=(3, 5))
     swept, plain = (timed(Honest, t)[1] for t in (task, replace(task, sweep=())))
     assert swept["figures"]["rmse"] == plain["figures"]["rmse"]
     assert swept["shows"] == plain["shows"]
     added = [row for row in swept["metrics"] if row not in plain["metrics"]]
     assert {row["of"]["n"] for row in added} == {3}
-    alone = timed(Honest, multiply(n=3, seeds=2))[1]["metrics"]
+    alone = timed(Honest, calculate(n=3, seeds=2))[1]["metrics"]
     assert added == [row for row in alone if row["metric"] != "spike_rate"]
 
 

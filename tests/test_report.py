@@ -511,6 +511,17 @@ def test_every_round_is_a_dot_and_disturbed_ones_are_hollow() -> None:
     assert names == ["control: torch plain", "other"]
 
 
+def test_no_word_of_the_rounds_is_cut_off() -> None:
+    figure = rounds_of(heat(other=2.0))
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    width, height = figure.get_size_inches() * figure.dpi
+    for text in (*figure.texts, axes.xaxis.label, *axes.get_yticklabels()):
+        box = text.get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= width, text.get_text()
+        assert box.y0 >= 0 and box.y1 <= height, text.get_text()
+
+
 def test_the_title_of_the_rounds_is_what_they_say() -> None:
     assert rounds_of(heat(other=2.0)).get_suptitle() == "csnn on cpu: only gaps above 5 % count in this run"
     noisy = heat(other=2.0)

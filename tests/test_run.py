@@ -280,18 +280,18 @@ def test_after_kill_9_the_same_command_goes_on(bench: Bench) -> None:
 
 
 def test_a_training_goes_on_at_its_last_epoch_and_ends_with_the_same_bits(bench: Bench) -> None:
-    long = CLASSIFY | {"fc_lif": {"steps": 8, "batch": 8, "epochs": 60}}
+    long = CLASSIFY | {"fc_lif": {"steps": 8, "batch": 8, "epochs": 24}}
     profile = write_profile(bench.root / "long.toml", classify=long)
     words = ["run", "--profile", str(profile), "--only", "adapter=ok,hang"]
     process = bench.start(*words)
     states = bench.runs / "latest" / "states"
-    wait_until(lambda: any(path.stem == "5" for path in states.glob("*/*/*.npz")))
+    wait_until(lambda: any(int(path.stem) >= 4 for path in states.glob("*/*/*.npz")))
     pids = workers(process)
     process.kill()
     process.communicate(timeout=PATIENCE_SECONDS)
     wait_until(lambda: all(is_gone(pid) for pid in pids))
     (kept,) = states.glob("*/kept.json")
-    assert json.loads(kept.read_bytes())["epoch"] >= 4
+    assert json.loads(kept.read_bytes())["epoch"] >= 3
 
     assert bench.run(*words).returncode == 0
     assert not any(states.iterdir())
@@ -306,7 +306,7 @@ def test_a_training_goes_on_at_its_last_epoch_and_ends_with_the_same_bits(bench:
         trained = [turn.epoch for turn in one.turns if turn.phase == "train"]
         assert trained == [turn.epoch for turn in other.turns if turn.phase == "train"]
     timed = [record for record in resumed if record.cell.stage != "certify"]
-    assert timed and all(len(record.curve) == 60 and record.shows["weights"] for record in timed)
+    assert timed and all(len(record.curve) == 24 and record.shows["weights"] for record in timed)
 
 
 def _learned(point: CurvePoint) -> tuple[int, float | None, float | None, float | None]:

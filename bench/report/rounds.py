@@ -70,10 +70,12 @@ def draw(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
                     [line.ratio.low, line.ratio.high], [place, place], color=INK, linewidth=2.4, zorder=4
                 )
             axes.plot([line.ratio.ratio] * 2, [place - 0.3, place + 0.3], color=INK, linewidth=1.6, zorder=4)
-    axes.set(
-        xscale="log",
-        xlabel=f"time / that of {section.baseline} in the same round, logarithmic; below 1: faster\n"
+    axes.set_xscale("log")
+    # below the whole figure: below the axes alone it would be cut off at the right
+    figure.supxlabel(
+        f"time / that of {section.baseline} in the same round, logarithmic; below 1: faster\n"
         "black: median and 95 % interval; hollow: disturbed and left out; grey: gaps that don't count",
+        fontsize=axes.xaxis.label.get_fontsize(),
     )
     _ticks(axes.xaxis, [ratio for line in lines for ratio, _ in line.dots])
     axes.set_yticks(range(len(lines)), [_label(line) for line in lines])
