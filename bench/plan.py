@@ -247,7 +247,7 @@ def _variants(
 
 
 def _heats(cells: Sequence[Cell], adapters: Mapping[str, Adapter]) -> list[list[Cell]]:
-    """The cells heat by heat, each with its baseline and control."""
+    """The cells heat by heat, each with its baseline and, where two are compared, its control."""
     questions: dict[str, list[Cell]] = {}
     for cell in cells:
         same = [cell.task, cell.task_values, cell.amounts, cell.work, cell.seed, cell.device]
@@ -266,7 +266,7 @@ def _heats(cells: Sequence[Cell], adapters: Mapping[str, Adapter]) -> list[list[
         hashed = _hash(sorted(cell.cell for cell in members))
         name = f"{first.task}-{first.device}-{first.precision}-s{first.seed}-{hashed}"
         heat = [cell.model_copy(update={"heat": name, "baseline": cell is baseline}) for cell in members]
-        if baseline is not None:
+        if baseline is not None and len(runnable) > 1:
             again = {"cell": f"control-{baseline.cell}", "stage": "control", "heat": name}
             heat.append(baseline.model_copy(update=again))
         heats.append(heat)

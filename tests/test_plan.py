@@ -203,6 +203,11 @@ def test_what_does_not_run_is_no_baseline() -> None:
     assert [(cell.stage, cell.baseline) for cell in heat] == [("run", False)]
 
 
+def test_a_single_cell_has_no_control_as_there_is_nothing_to_compare() -> None:
+    for heat in heats(cells("adapter=ok")):
+        assert [cell.stage for cell in heat] == ["run"] and heat[0].baseline
+
+
 def test_what_is_not_compared_is_a_heat_of_its_own_without_control() -> None:
     planned = heats(cells("adapter=ok,given,nengo"))
     alone = [heat for heat in planned if not heat[0].compared]
@@ -334,7 +339,7 @@ def test_who_lacks_cuda_has_a_cpu_row_in_a_run_on_cuda_compared_with_no_other() 
     assert found == {
         (("ok", "run", "cpu", False),),
         (("noisy", "run", "cpu", False),),
-        (("torch", "control", "cuda", True), ("torch", "run", "cuda", True)),
+        (("torch", "run", "cuda", True),),
     }
     assert not any(cell.skip for cell in planned)
 
