@@ -95,7 +95,7 @@ def conv_lif(
     channels: int = 128,
     hidden: int = 64,
     code: LabelCode = "onehot",
-    steps: int = 8,
+    steps: int = 4,
     batch: int = 64,
     lr: float = 0.01,
     epochs: int = 3,
@@ -112,7 +112,7 @@ def conv_lif(
     one_of("code", code, LabelCode)
     if _count("channels", channels) % 4:
         raise ValueError(f"channels must be a multiple of 4, got {channels}")
-    neuron = Spike(neuron=Neuron(tau=2.0, threshold=0.5))
+    neuron = Spike(neuron=Neuron(tau=2.0, threshold=0.25))
     first, second, third = ((Conv(channels=channels // share), neuron, MaxPool()) for share in (4, 2, 1))
     return Classify(
         name="conv_lif",
