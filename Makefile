@@ -45,7 +45,7 @@ publish: .venv/ready  ## a compact copy of a run in results/published; RUN=... P
 	@$(SPIKEBENCH) publish $(if $(RUN),$(call quoted,RUN)) $(call option,PLOTS) $(call option,RESULTS)
 
 check: .venv/ready  ## the tests that need no framework: about two minutes
-	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --dist worksteal -m 'not frameworks'
+	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --dist loadgroup -m 'not frameworks'
 
 test: .venv/ready  ## every test, conformance of every adapter included; DATA=...
 	@$(SPIKEBENCH) setup $(call option,DATA)
