@@ -88,7 +88,10 @@ def shrink(task: Classify) -> Classify:
 
 
 def random_weights(task: Classify) -> dict[str, Float]:
-    """Weights large enough that every layer fires, rounded to float32 so that both precisions share them."""
+    """Weights with which every layer fires, rounded to float32 so that both precisions share them.
+
+    Those that feed neurons are in units of the drive that makes them fire at once.
+    """
     rng = np.random.default_rng(20)
     weights: dict[str, Float] = {}
     shapes = input_shapes(task.layers, task.input_shape)
@@ -106,6 +109,9 @@ def random_weights(task: Classify) -> dict[str, Float]:
                 weights[f"{index}.bias"] = rng.uniform(-0.2, 0.5, shape[0])
                 weights[f"{index}.running_mean"] = rng.normal(0, 0.1, shape[0])
                 weights[f"{index}.running_var"] = rng.uniform(0.2, 1.0, shape[0])
+            case Spike():
+                if f"{index - 1}.weight" in weights:
+                    weights[f"{index - 1}.weight"] *= _unit(layer.neuron)
             case _:
                 pass
     return {name: _single(value) for name, value in weights.items()}
@@ -127,8 +133,7 @@ def _probe(name: str, task: Classify, weights: Mapping[str, Float]) -> Probe:
 
 def _drive(neuron: Neuron, task: Classify) -> Probe:
     """Sample n is driven by the n-th current; at tau = 2 a drive of 2 reaches 1, not more, at every step."""
-    unit = neuron.threshold * (neuron.tau or 1.0)
-    currents = unit * np.array([1, 0.5, 0.25, 2, 1.5, 0.75, -1, 0.0])
+    currents = _unit(neuron) * np.array([1, 0.5, 0.25, 2, 1.5, 0.75, -1, 0.0])
     steps, outputs = 12, 10
     inputs = np.broadcast_to(currents[:, None], (steps, len(currents), outputs))
     shape = (outputs, 1, 1)
@@ -140,6 +145,11 @@ def _drive(neuron: Neuron, task: Classify) -> Probe:
         inputs=inputs.reshape(steps, len(currents), *shape),
         codes=np.zeros((len(currents), outputs)),
     )
+
+
+def _unit(neuron: Neuron) -> float:
+    """The drive that reaches the threshold in one step, from rest."""
+    return neuron.threshold * (neuron.tau or 1.0)
 
 
 def known_images(task: Classify, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
