@@ -214,15 +214,18 @@ def publish(
 
 @app.command()
 def claims(results: ResultsOption = runs.RESULTS) -> None:
-    """Hold published figures against ours, and write the table as claims.md in the results folder."""
-    from bench import claims
+    """Hold published figures against ours; writes claims.html and claims.md into the results folder."""
+    from bench import claims as data
+    from bench.report import claims as page
+    from bench.report.pages import settle_matplotlib
 
-    path = results / "claims.md"
-    lines = claims.lines(results)
-    claims.write(path, lines)
-    for line in lines:
-        say(claims.sentence(line))
-    say(f"Table: {os.path.relpath(path)}")
+    settle_matplotlib()
+    judged = data.judge(results)
+    for each in judged:
+        say(page.sentence(each))
+    say(page.summary(judged))
+    html, _ = page.write(results, judged)
+    say(f"Page: {os.path.relpath(html)}")
 
 
 @app.command("new-adapter")

@@ -88,14 +88,15 @@ def write_report(folder: Path) -> Path:
     for task in shown:
         for plot in task.plots:
             write_atomically(target / f"{plot.name}.svg", plot.svg)
-    templates = _templates()
-    write_atomically(target / "report.md", templates.get_template("report.md.j2").render(content))
+    made = templates()
+    write_atomically(target / "report.md", made.get_template("report.md.j2").render(content))
     page = target / "index.html"
-    write_atomically(page, templates.get_template("index.html.j2").render(content))
+    write_atomically(page, made.get_template("index.html.j2").render(content))
     return page
 
 
-def _templates() -> Environment:
+def templates() -> Environment:
+    """The report's templates, with what they call."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=select_autoescape(("html.j2",)),
