@@ -20,7 +20,7 @@ options = $(foreach name,$1,$(call option,$(name))) $(if $(FRESH),--fresh)
 COMPILE = $(UV) pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	--python-version 3.11 --python-platform x86_64-unknown-linux-gnu
 
-.PHONY: help bench parity report compare claims publish check test conform lint adapter lock clean
+.PHONY: help bench parity report compare claims tensorboard publish check test conform lint adapter lock clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -40,6 +40,9 @@ compare: .venv/ready  ## which of two is faster, and how sure that is: A=ADAPTER
 
 claims: .venv/ready  ## published figures beside ours, from all records; RESULTS
 	@$(SPIKEBENCH) claims $(call option,RESULTS)
+
+tensorboard: .venv/ready  ## the curves of a run as TensorBoard's event files; RUN=... RESULTS
+	@$(SPIKEBENCH) export tensorboard $(if $(RUN),$(call quoted,RUN)) $(call option,RESULTS)
 
 publish: .venv/ready  ## a compact copy of a run in results/published; RUN=... PLOTS=name,name RESULTS
 	@$(SPIKEBENCH) publish $(if $(RUN),$(call quoted,RUN)) $(call option,PLOTS) $(call option,RESULTS)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bench.run import Asked, Done
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+export = typer.Typer(help="Write a run's curves for another program.")
+app.add_typer(export, name="export")
 
 
 def _home(path: Path | None) -> Path | None:
@@ -210,6 +212,15 @@ def publish(
     _report(folder)
     target = runs.publish(folder, results / "published", [name for name in plots.split(",") if name])
     say(f"Published: {os.path.relpath(target)}")
+
+
+@export.command()
+def tensorboard(run: RunArgument = None, results: ResultsOption = runs.RESULTS) -> None:
+    """Curves of loss and accuracy as TensorBoard's event files, in the run's folder."""
+    from bench.export import tensorboard as write
+
+    folder = write(runs.resolve(results / "runs", run))
+    say(f"Written: {os.path.relpath(folder)}. To see it: tensorboard --logdir {os.path.relpath(folder)}")
 
 
 @app.command()

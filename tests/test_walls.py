@@ -23,7 +23,7 @@ CONTRIBUTING = PROJECT / "CONTRIBUTING.md"
 FOLDERS = ("tasks", "bench", "adapters", "scripts", "tests")
 HARNESS = (
     "jinja2", "markupsafe", "matplotlib", "numpy", "pandas", "psutil", "pydantic", "pynvml", "rich", "scipy",
-    "seaborn", "typer",
+    "seaborn", "tensorboardX", "typer",
 )  # fmt: skip
 # requirements.in names packages; these have modules of other names
 MODULES = {"tensorflow": ("tensorflow", "keras")}
