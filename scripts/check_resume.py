@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import shutil
 import subprocess
 import sys
 import time
@@ -55,17 +54,19 @@ LOOK_SECONDS = 0.02
 
 def command(folder: Path, only: str) -> list[str]:
     """What a person would type."""
-    profile = folder.parent / "six.toml"
+    profile = folder / "six.toml"
     profile.write_text(PROFILE, encoding="utf-8")
     words = ["run", "--profile", str(profile), "--only", f"adapter={only}", "--results", str(folder)]
     return [sys.executable, "-m", "bench", *words]
 
 
 def kill_once_each_heat(folder: Path, words: list[str], chance: random.Random) -> int:
-    """Run to the end, killed in every heat; how often."""
+    """Make a new run to the end, killed in every heat; how often."""
     killed: set[str] = set()
+    fresh = ["--fresh"]
     while True:
-        harness = psutil.Popen(words, cwd=PROJECT, stdout=subprocess.DEVNULL)
+        harness = psutil.Popen(words + fresh, cwd=PROJECT, stdout=subprocess.DEVNULL)
+        fresh = []
         heat, wait = "", 0.0
         while harness.poll() is None and not heat:
             for kept in folder.glob(f"runs/2*/states/*/{KEPT}"):
@@ -112,13 +113,13 @@ def main() -> None:
     parser.add_argument("--only", default=ADAPTERS)
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     options = parser.parse_args()
-    folders = [options.folder.absolute() / name for name in ("whole", "killed")]
-    for folder in folders:
-        shutil.rmtree(folder / "runs", ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run(command(folders[0], options.only), cwd=PROJECT, check=False)
-    kills = kill_once_each_heat(folders[1], command(folders[1], options.only), random.Random(options.seed))
-    whole, killed = map(trainings, folders)
+    folder = options.folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    words = command(folder, options.only)
+    subprocess.run([*words, "--fresh"], cwd=PROJECT, check=False)
+    whole = trainings(folder)
+    kills = kill_once_each_heat(folder, words, random.Random(options.seed))
+    killed = trainings(folder)
     print(f"{kills} kills")
     differ = False
     for (task, adapter), record in sorted(whole.items()):
