@@ -2,10 +2,10 @@
 
     .venv/bin/python -m scripts.compare_precision MNIST [--only torch] [--steps 50,100] [--seeds 0,1,2]
 
-Two epochs of 10,000 training images in batches of 128.  On a CPU amp is bfloat16.  Of every adapter and T, amp
-over float32, and a second float32 worker over the first, which shows what noise does: the ratio of times is
-the mean over the seeds of the logarithms of their medians over rounds, with Student's 95 % interval.  Then the
-peak of each process's resident memory and its accuracy on 10,000 test images, means and range.
+Two epochs of 10,000 training images in batches of 128.  On a CPU amp is bfloat16.  A line says, of an adapter
+and a T, amp over float32, and a second float32 worker over the first, which shows what noise does: the ratio
+of times is the mean over the seeds of the logarithms of their medians over rounds, with Student's 95 %
+interval.  Then the peak of each process's resident memory and its accuracy on 10,000 test images, means and range.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 from bench.process import Worker, side_by_side
 from bench.report.statistics import mean_interval
-from bench.report.text import megabytes, percent
+from bench.report.text import megabytes, percent, span
 from scripts.idle_workers import arguments, jobs
 from tasks.protocol import Job, Precision
 
@@ -81,9 +81,8 @@ def compare(python: Path, job: Job, seeds: Sequence[int]) -> list[str]:
         memory = [known["host_peak_bytes"] for known in figures[name]]
         accuracy = [known["test_accuracy"] for known in figures[name]]
         lines.append(
-            f"{name}: host peak {megabytes(statistics.mean(memory))} MB "
-            f"({megabytes(min(memory))}–{megabytes(max(memory))}), "
-            f"accuracy {percent(statistics.mean(accuracy))} % ({percent(min(accuracy))}–{percent(max(accuracy))})"
+            f"{name}: host peak {megabytes(statistics.mean(memory))} MB ({span(memory, megabytes)}), "
+            f"accuracy {percent(statistics.mean(accuracy))} % ({span(accuracy, percent)})"
         )
     return lines
 

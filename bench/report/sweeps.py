@@ -17,7 +17,7 @@ from bench.report.pages import Page
 from bench.report.sections import Row, Section
 from bench.report.statistics import mean_interval
 from bench.report.tables import Entry, Group, Heading, Table, names
-from bench.report.text import ABSENT, plain
+from bench.report.text import ABSENT, plain, significant
 from tasks.families import families
 
 FEWEST = 3  # values of a line that is fitted, and of a sweep which leaves out the task's first point
@@ -177,8 +177,8 @@ def _about(sweep: Sweep, line: dict[Value, Row], figure: Figure) -> Iterator[str
             pairs = [(float(value), size / 1e6) for value, sizes in known.items() for size in sizes]
             fit = stats.linregress(*zip(*pairs, strict=True))
             yield (
-                f"the least-squares line of memory over {key} has {fit.intercept:,.0f} MB + {fit.slope:.3g} "
-                f"MB x {key}, R² {fit.rvalue**2:.4f}."
+                f"the least-squares line of memory over {key} has {fit.intercept:,.0f} MB + "
+                f"{significant(fit.slope)} MB x {key}, R² {fit.rvalue**2:.4f}."
             )
         return
     if figure.name != sweep.quality:
