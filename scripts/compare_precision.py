@@ -5,7 +5,8 @@
 Two epochs of 10,000 training images in batches of 128.  On a CPU amp is bfloat16.  A line says, of an adapter
 and a T, amp over float32, and a second float32 worker over the first, which shows what noise does: the ratio
 of times is the mean over the seeds of the logarithms of their medians over rounds, with Student's 95 %
-interval.  Then the peak of each process's resident memory and its accuracy on 10,000 test images, means and range.
+interval.  Then the peak of each process's resident memory and its accuracy on 10,000 test images,
+means and range.
 """
 
 from __future__ import annotations
