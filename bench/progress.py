@@ -14,6 +14,7 @@ from rich.status import Status
 
 from bench.records import Cell, Record
 from bench.report.figures import FIGURES
+from bench.report.text import differing
 
 COLOURS = {"ok": "green", "skipped": "yellow"}
 
@@ -26,6 +27,10 @@ class Progress:
         self.total = len(cells)
         self.waiting = {cell.cell: cell for cell in cells}
         self.durations: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self.points: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for cell in cells:
+            if cell.task_values not in self.points[cell.task]:
+                self.points[cell.task].append(cell.task_values)
         self.live: Status | None = console.status("") if console.is_terminal else None
         for record in done:
             self._count(record)
@@ -56,15 +61,15 @@ class Progress:
         """A heat begins."""
         names = ", ".join(_name(cell) for cell in cells)
         several = "take turns" if len(cells) > 1 else "runs"
-        self._say(escape(f"{cells[0].task}: {names} {several}{self._left()}"))
+        self._say(escape(f"{self._task(cells[0])}: {names} {several}{self._left()}"))
 
     def turn(self, cell: Cell, turn: Mapping[str, Any]) -> None:
         """A worker has taken a turn; one that ends an epoch has a ``point``."""
         if self.live:
-            words = f"{cell.task} {_name(cell)}: {turn['phase']}, round {turn['round']}{self._left()}"
+            words = f"{self._task(cell)} {_name(cell)}: {turn['phase']}, round {turn['round']}{self._left()}"
             self.live.update(escape(words))
         if (point := turn["point"]) and cell.stage == "run":
-            line = f"{cell.task} {_name(cell)}  epoch {point['epoch']}/{point['epochs']}  "
+            line = f"{self._task(cell)} {_name(cell)}  epoch {point['epoch']}/{point['epochs']}  "
             line += f"loss {point['loss']:.4f}  train {point['train_accuracy']:.1%}  "
             if point.get("test_accuracy") is not None:
                 line += f"test {point['test_accuracy']:.1%}  "
@@ -80,10 +85,15 @@ class Progress:
         if cell.stage != "certify" and record.status == "ok" and record.figures:
             name, value = next(iter(record.figures.items()))
             detail = f"{FIGURES[name].heading} {FIGURES[name].spell(value)}"
-        head = escape(f"[{number}/{self.total}] {what}{cell.task} {_name(cell)}")
+        head = escape(f"[{number}/{self.total}] {what}{self._task(cell)} {_name(cell)}")
         took = f"made {record.made}" if kept else f"{record.seconds:.1f} s"
         self._count(record)
         self._say(f"{head}  [{colour}]{record.status}[/]  {escape(detail)}  {took}")
+
+    def _task(self, cell: Cell) -> str:
+        """The task, with what tells this point of it from the others of the run."""
+        words = differing(cell.task_values, self.points[cell.task])
+        return f"{cell.task} ({words})" if words else cell.task
 
     def _left(self) -> str:
         """Time left, from finished cells of the same kind; nothing is said while one is unknown."""

@@ -61,8 +61,8 @@ _CERTIFICATES: tuple[tuple[str, str], ...] = (
     (
         "plots",
         "Every point is one seed, or one round where the title speaks of rounds. Bars, the numbers beside "
-        "them and lines over sizes are medians. Curves that coincide lie on one another, and their points "
-        "show as rings or side by side.",
+        "them and lines over sizes are medians; lines of a sweep go through means. Curves that coincide lie "
+        "on one another, and their points show as rings or side by side.",
     ),
 )
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup
 
 from bench.records import Cell, Manifest, load_manifest, load_records, write_atomically
-from bench.report import sentences, tables
+from bench.report import sentences, sweeps, tables
 from bench.report.glossary import STATUSES, glossary
 from bench.report.pages import Page, network_of, page_of
 from bench.report.sections import PENDING, Row, Section, sections
@@ -38,6 +38,16 @@ class _Task:
     remarks: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Swept:
+    """A sweep as the templates need it."""
+
+    sweep: sweeps.Sweep
+    table: Table
+    plots: list[Plot]
+    remarks: list[str]
+
+
 def write_report(folder: Path) -> Path:
     """Write ``report/report.md``, ``report/index.html`` and the plots of a run folder.
 
@@ -57,6 +67,7 @@ def write_report(folder: Path) -> Path:
 
     look = styles([cell for cell in manifest.cells if cell.stage == "run"])
     shown = [_task(section, pages[section.cell.family], look) for section in found]
+    swept = [_swept(sweep, look) for sweep in sweeps.sweeps(manifest, found, pages)]
     content: dict[str, object] = {
         "manifest": manifest,
         "facts": _facts(manifest),
@@ -65,6 +76,7 @@ def write_report(folder: Path) -> Path:
             ("How sure?", sentences.how_sure(found)),
         ],
         "progress": sentences.progress(manifest, records),
+        "sweeps": [each for each in swept if each.table.groups],
         "tasks": shown,
         "certificates": tables.certificates(manifest, records),
         "asked": tables.tasks(found),
@@ -85,9 +97,9 @@ def write_report(folder: Path) -> Path:
     target.mkdir(exist_ok=True)
     for old in (*target.glob("*.svg"), *target.glob("*.png")):  # of an earlier report
         old.unlink()
-    for task in shown:
-        for plot in task.plots:
-            write_atomically(target / f"{plot.name}.svg", plot.svg)
+    plots = [plot for part in swept for plot in part.plots] + [plot for task in shown for plot in task.plots]
+    for plot in plots:
+        write_atomically(target / f"{plot.name}.svg", plot.svg)
     made = templates()
     write_atomically(target / "report.md", made.get_template("report.md.j2").render(content))
     page = target / "index.html"
@@ -183,6 +195,16 @@ def _task(section: Section, page: Page, look: Styles) -> _Task:
         plots=drawn.made,
         remarks=remarks,
     )
+
+
+def _swept(sweep: sweeps.Sweep, look: Styles) -> _Swept:
+    from bench.report.plots import sweep_plots
+
+    drawn = sweep_plots(sweep, look)
+    remarks = sweeps.findings(sweep)
+    if drawn.broken:
+        remarks.append("The plot could not be drawn.")
+    return _Swept(sweep=sweep, table=sweeps.table(sweep), plots=drawn.made, remarks=remarks)
 
 
 def _why_left_out(row: Row) -> str:

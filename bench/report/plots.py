@@ -1,13 +1,14 @@
-"""The plots of one section, as SVG."""
+"""The plots of a section and of a sweep, as SVG."""
 
 from __future__ import annotations
 
 import io
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import seaborn as sns
 from matplotlib import style
@@ -16,6 +17,8 @@ from matplotlib.figure import Figure
 from bench.report import rounds
 from bench.report.drawing import RC, Kind, Styles
 from bench.report.sections import Section
+from bench.report.sweep_plot import draw as draw_sweep
+from bench.report.sweeps import Sweep
 from bench.report.text import first_line
 
 _LOG = logging.getLogger(__name__)
@@ -32,7 +35,7 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class Plots:
-    """The plots of a section; what those that ``lacking`` names need was not measured; ``broken`` failed."""
+    """Plots; what those that ``lacking`` names need was not measured; ``broken`` failed."""
 
     made: list[Plot]
     lacking: list[str]
@@ -46,22 +49,35 @@ def plots(section: Section, kinds: Sequence[Kind], look: Styles) -> Plots:
     for kind in (rounds.KIND, *kinds):
         name = f"{section.slug}-{kind.name}"
         title = f"{section.title} on {section.cell.device}: {kind.what}"
-        try:
-            with _drawing():
-                figure = kind.draw(section, rows, look)
-                if figure is None:
-                    found.lacking.append(f"{kind.what} ({kind.needs})" if kind.needs else kind.what)
-                    continue
-                # a plot whose finding stands in its own title keeps that
-                title = figure.get_suptitle() or title
-                figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, fontweight="bold")
-                found.made.append(Plot(name, title, _svg(figure)))
-        except Exception as error:  # a picture is never worth the tables
-            _LOG.warning(
-                "plot %s could not be drawn: %s", name, first_line(str(error)) or type(error).__name__
-            )
-            found.broken.append(kind.what)
+        needs = f"{kind.what} ({kind.needs})" if kind.needs else kind.what
+        _add(found, name, title, kind.what, needs, partial(kind.draw, section, rows, look))
     return found
+
+
+def sweep_plots(sweep: Sweep, look: Styles) -> Plots:
+    """The plot of a sweep."""
+    found = Plots([], [], [])
+    _add(found, sweep.slug, sweep.title, sweep.title, sweep.title, partial(draw_sweep, sweep, look))
+    return found
+
+
+def _add(
+    found: Plots, name: str, title: str, what: str, needs: str, draw: Callable[[], Figure | None]
+) -> None:
+    """Draw one more plot, or say what it lacks or that it is broken."""
+    try:
+        with _drawing():
+            figure = draw()
+            if figure is None:
+                found.lacking.append(needs)
+                return
+            # a plot whose finding stands in its own title keeps that
+            title = figure.get_suptitle() or title
+            figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, fontweight="bold")
+            found.made.append(Plot(name, title, _svg(figure)))
+    except Exception as error:  # a picture is never worth the tables
+        _LOG.warning("plot %s could not be drawn: %s", name, first_line(str(error)) or type(error).__name__)
+        found.broken.append(what)
 
 
 @contextmanager

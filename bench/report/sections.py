@@ -20,7 +20,7 @@ from bench.report.statistics import (
     paired,
     through,
 )
-from bench.report.text import first_line, flatten
+from bench.report.text import differing, first_line
 from tasks.families import families
 
 Tier = Literal["compared", "reduced precision", "open", "not compared"]
@@ -211,13 +211,8 @@ def _asked(cell: Cell) -> dict[str, Any]:
 
 
 def _title(cell: Cell, firsts: Sequence[Cell]) -> str:
-    peers = [dict(flatten(_asked(first))) for first in firsts if first.task == cell.task]
-    differing = [
-        f"{name.replace('_', ' ')} {value}"
-        for name, value in flatten(_asked(cell))
-        if any(peer.get(name) != value for peer in peers)
-    ]
-    return f"{cell.task} ({', '.join(differing)})" if differing else cell.task
+    words = differing(_asked(cell), (_asked(first) for first in firsts if first.task == cell.task))
+    return f"{cell.task} ({words})" if words else cell.task
 
 
 def _rows(cells: Sequence[Cell], finished: Mapping[str, Record], device: str) -> list[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 ABSENT = "–"
 
@@ -61,6 +61,16 @@ def flatten(values: Mapping[str, object], prefix: str = "") -> list[tuple[str, s
         else:
             pairs.append((name, plain(value)))
     return pairs
+
+
+def differing(values: Mapping[str, object], peers: Iterable[Mapping[str, object]]) -> str:
+    """Those of the values that any of the peers lacks or has otherwise, as "steps 5, batch 32"."""
+    others = [dict(flatten(peer)) for peer in peers]
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in flatten(values)
+        if any(other.get(name) != value for other in others)
+    )
 
 
 def plain(value: object) -> str:
