@@ -17,13 +17,15 @@ def after(epoch: int) -> Checkpoint:
     curve = [
         {"epoch": number, "loss": float("nan") if number == 1 else 0.5} for number in range(1, epoch + 1)
     ]
-    return Checkpoint(state=bytes(range(epoch)), curve=curve, cold=[1], first_rates=np.eye(3) / epoch)
+    return Checkpoint(
+        state=bytes(range(epoch)), curve=curve, cold=[1], first_rates=np.eye(3) / epoch, host_peak=7
+    )
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     save(tmp_path / "new" / "folder", after(3))
     found = load(tmp_path / "new" / "folder", 3)
-    assert (found.state, found.cold) == (bytes(range(3)), [1])
+    assert (found.state, found.cold, found.host_peak) == (bytes(range(3)), [1], 7)
     assert repr(found.curve) == repr(after(3).curve)  # nan equals nothing
     np.testing.assert_array_equal(found.first_rates, np.eye(3) / 3)
 
@@ -33,9 +35,10 @@ def test_the_first_epoch_after_an_interruption_is_cold_too(
 ) -> None:
     """It compiles and caches anew, so that it is in neither the comparison nor s/epoch."""
 
-    def cell(first: int, seconds: list[float]) -> tuple[list[int], dict[str, float]]:
+    def cell(first: int, seconds: list[float], peak: int) -> tuple[list[int], dict[str, float]]:
         """Which epochs are compared, and the figures, of a training that goes on after that epoch."""
         clock = iter([0.5, *seconds, 0.5])  # build, epochs, evaluation
+        monkeypatch.setattr(run, "host_peak_bytes", lambda: peak)
         monkeypatch.setattr(run, "timed", lambda work, sync: (work(), next(clock)))
         task = fc_lif(steps=8, batch=4, epochs=4)
         job = Job(
@@ -64,11 +67,12 @@ def test_the_first_epoch_after_an_interruption_is_cold_too(
             if not first and turn.phase == "curve" and turn.epoch == 2:  # as far as the first process gets
                 return compared, {}
 
-    assert cell(0, [9.0, 2.0])[0] == [2]
-    compared, figures = cell(2, [7.0, 3.0])
+    assert cell(0, [9.0, 2.0], 800)[0] == [2]
+    compared, figures = cell(2, [7.0, 3.0], 600)
     assert compared == [4]
     assert figures["epoch_seconds"] == 2.5
     assert (figures["cold_epoch_seconds"], figures["train_seconds"]) == (9.0, 21.0)
+    assert figures["host_peak_bytes"] == 800  # of the process that came to more
 
 
 def test_the_last_two_epochs_are_kept(tmp_path: Path) -> None:

@@ -154,11 +154,9 @@ def test_the_load_by_others_is_kept_with_what_was_timed(
 ) -> None:
     save_manifest(tmp_path, manifest("a"))
     monkeypatch.setattr(load, "foreign_share", lambda start, stop: 0.25)
-    (certificate, timed, control), _ = go(
-        tmp_path, lambda stage, _: CERTIFIED if stage == "certify" else MEASURED
-    )
+    (certificate, timed), _ = go(tmp_path, lambda stage, _: CERTIFIED if stage == "certify" else MEASURED)
     assert certificate.turns == []
-    assert [turn.foreign for turn in timed.turns] == [turn.foreign for turn in control.turns] == [0.25]
+    assert [turn.foreign for turn in timed.turns] == [0.25]
 
 
 def test_what_a_cell_says_is_printed_as_it_is(tmp_path: Path) -> None:
@@ -166,28 +164,30 @@ def test_what_a_cell_says_is_printed_as_it_is(tmp_path: Path) -> None:
     reason = "[bold]no[/] :boom: [1/2] [link=x]"
     _, out = go(tmp_path, lambda *_: {"status": "error", "reason": reason})
     assert [" ".join(line.split()[:-2]) for line in out.splitlines()[1:]] == [
-        f"[1/3] certificate of fc_lif ok plain error {reason}",
-        f"[2/3] fc_lif ok plain seed 1 error certificate: {reason}",
-        f"[3/3] fc_lif ok plain seed 1 (control) error certificate: {reason}",
+        f"[1/2] certificate of fc_lif ok plain error {reason}",
+        f"[2/2] fc_lif ok plain seed 1 error certificate: {reason}",
     ]
 
 
 def test_a_terminal_shows_the_turn_under_way(tmp_path: Path) -> None:
     save_manifest(tmp_path, manifest("a"))
     _, out = go(tmp_path, lambda stage, _: CERTIFIED if stage == "certify" else MEASURED, terminal=True)
-    assert "fc_lif ok plain seed 1 (control): train, round 0" in out  # what stands there last
+    assert "fc_lif ok plain seed 1: train, round 0" in out  # what stands there last
 
 
 def test_a_cell_says_by_which_certificate_it_was_allowed(tmp_path: Path) -> None:
-    save_manifest(tmp_path, manifest("a"))
-    (certificate, timed, control), out = go(
-        tmp_path, lambda stage, _: CERTIFIED if stage == "certify" else MEASURED
-    )
-    assert certificate.made and certificate.machine == "two cores"
-    for record in (timed, control):
+    save_manifest(tmp_path, manifest("a", "adapter=ok,noisy"))
+    records, out = go(tmp_path, lambda stage, _: CERTIFIED if stage == "certify" else MEASURED)
+    certificates = {record.cell.cell: record for record in records if record.cell.stage == "certify"}
+    timed = [record for record in records if record.cell.stage != "certify"]
+    assert [len(certificates), len(timed)] == [2, 3]
+    for record in timed:
+        certificate = certificates[str(record.cell.certificate)]
+        assert certificate.made and certificate.machine == "two cores"
         assert (record.made, record.machine, record.parity) == (certificate.made, "two cores", "exact")
-    assert "Certificates: is it the same work? 1 to find or make." in out.splitlines()
-    assert "fc_lif: ok plain seed 1, ok plain seed 1 (control) take turns" in out.splitlines()
+    assert "Certificates: is it the same work? 2 to find or make." in out.splitlines()
+    (line,) = (line for line in out.splitlines() if line.endswith("take turns"))
+    assert line.endswith("(control) take turns")
 
 
 def test_the_newest_run_of_a_plan_is_found(tmp_path: Path) -> None:

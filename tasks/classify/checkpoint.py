@@ -21,12 +21,14 @@ class Checkpoint:
 
     ``cold``: the epochs with which a process began, in which things are compiled and cached.
     ``first_rates`` [batch, outputs] are those of the very first batch, which is looked at when all is done.
+    ``host_peak``: the largest resident memory of any process so far, in bytes.
     """
 
     state: bytes
     curve: list[dict[str, Any]]
     cold: list[int]
     first_rates: Float
+    host_peak: int
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
@@ -41,6 +43,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
             curve=np.array(json.dumps(checkpoint.curve)),
             cold=checkpoint.cold,
             first_rates=checkpoint.first_rates,
+            host_peak=checkpoint.host_peak,
         )
         file.flush()
         os.fsync(file.fileno())
@@ -60,4 +63,5 @@ def load(folder: Path, epoch: int) -> Checkpoint:
             curve=json.loads(str(archive["curve"])),
             cold=archive["cold"].tolist(),
             first_rates=archive["first_rates"],
+            host_peak=int(archive["host_peak"]),
         )

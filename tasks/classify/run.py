@@ -106,7 +106,7 @@ def run(module: Any, task: Classify, job: Job) -> Generator[Turn, None, Result]:
         "test_accuracy": test_accuracy,
         "build_seconds": build_seconds,
         "eval_seconds": eval_seconds,
-        "host_peak_bytes": host_peak_bytes(),
+        "host_peak_bytes": max(host_peak_bytes(), learned.earlier_peak if learned else 0),
     }
     if task.label_code in CODES_OF_BITS:
         figures["bitwise_accuracy"] = float((decode_bitwise(task, rates) == data.test_labels).mean())
@@ -145,13 +145,17 @@ def run(module: Any, task: Classify, job: Job) -> Generator[Turn, None, Result]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Learned:
-    """What is kept of a training: ``batches`` in all, and the first with its rates [batch, outputs]."""
+    """What is kept of a training: ``batches`` in all, and the first with its rates [batch, outputs].
+
+    ``earlier_peak``: the largest resident memory of the processes before an interruption, in bytes.
+    """
 
     figures: dict[str, float]
     best_test_accuracy: float
     batches: int
     first_batch: NDArray[np.int64]
     first_rates: Float
+    earlier_peak: int
 
 
 def _learn(
@@ -166,12 +170,14 @@ def _learn(
 
     turns = 1 if job.learning == "least-squares" else amounts.turns
     curve: list[dict[str, Any]] = []
+    earlier_peak = 0
     cold: list[int] = []  # the first epoch of a process compiles and caches
     states = Path(job.states) if job.states and job.division == "closed" else None
     if states and job.resume:
         earlier = checkpoint.load(states, job.resume)
         classifier.restore(earlier.state)
         curve, cold, first_rates = earlier.curve, earlier.cold, earlier.first_rates
+        earlier_peak = earlier.host_peak
     cold.append(len(curve) + 1)
     for epoch in range(cold[-1], epochs_of(task, job.learning) + 1):
         order = order_of(epoch)
@@ -201,7 +207,11 @@ def _learn(
         curve.append(point)
         if states:
             done = checkpoint.Checkpoint(
-                state=classifier.state(), curve=curve, cold=cold, first_rates=first_rates
+                state=classifier.state(),
+                curve=curve,
+                cold=cold,
+                first_rates=first_rates,
+                host_peak=max(earlier_peak, host_peak_bytes()),
             )
             checkpoint.save(states, done)
         shown = point | {"epochs": epochs_of(task, job.learning)}
@@ -221,6 +231,7 @@ def _learn(
         batches=len(order_of(1)) * len(curve),
         first_batch=order_of(1)[0],
         first_rates=first_rates,
+        earlier_peak=earlier_peak,
     )
 
 
