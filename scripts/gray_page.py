@@ -36,28 +36,28 @@ def tables(found: dict[str, Any]) -> str:
         f"images, {found['device']}, torch {found['torch']}, {found['date']}. Test accuracy in %: the mean "
         "over seeds and its 95 % interval.",
         "**The codes as published, read by the nearest codeword**",
-        _table(
+        table(
             ["code", *(f"epoch {epoch}" for epoch in EPOCHS), "seeds"],
             [
-                [code, *(_spell(_values(own, code, epoch, "nearest")) for epoch in EPOCHS), _count(own, code)]
+                [code, *(spell(_values(own, code, epoch, "nearest")) for epoch in EPOCHS), _count(own, code)]
                 for code in CODES
             ],
         ),
         f"**The same trainings, read in other ways, after epoch {first}**",
-        _table(
+        table(
             ["read", *CODES],
             [
-                [name, *(_spell(_values(own, code, first, name)) for code in CODES)]
+                [name, *(spell(_values(own, code, first, name)) for code in CODES)]
                 for name in after(own[0], first)["accuracy"]
             ],
         ),
         f"**The words of a code dealt out to the digits at random, after epoch {first}**",
-        _table(["words of", "assignment", "test accuracy", "seeds"], _deals(trainings)),
+        table(["words of", "assignment", "test accuracy", "seeds"], _deals(trainings)),
         f"**Bits read rightly, after epoch {first}**",
-        _table(
+        table(
             ["code", "bit 3 (highest)", "bit 2", "bit 1", "bit 0"],
             [
-                [code, *map(_spell, zip(*(after(t, first)["by bit"] for t in _of(own, code)), strict=True))]
+                [code, *map(spell, zip(*(after(t, first)["by bit"] for t in _of(own, code)), strict=True))]
                 for code in CODES
             ],
         ),
@@ -92,24 +92,30 @@ def _deals(trainings: Sequence[Training]) -> list[list[str]]:
         for deal in sorted({each["deal"] for each in trainings}):
             same = [each for each in trainings if each["deal"] == deal]
             words = "as published" if deal == 0 else f"random {deal}"
-            rows.append([code, words, _spell(_values(same, code, EPOCHS[0], "nearest")), _count(same, code)])
+            rows.append([code, words, spell(_values(same, code, EPOCHS[0], "nearest")), _count(same, code)])
     return rows
 
 
-def _spell(values: Sequence[float]) -> str:
+def spell(values: Sequence[float]) -> str:
+    """The mean of shares and its 95 % interval, in %."""
     low, high = mean_interval(values)
     return f"{100 * mean(values):.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """In Markdown."""
     group = Group(rows=[[Entry(value) for value in row] for row in rows])
     return as_markdown(Table(headings=[Heading(name) for name in headings], groups=[group]))
 
 
 def renewed(text: str) -> str:
     """The text with its block made again from what is kept."""
-    found = tables(json.loads(FOUND.read_text(encoding="utf-8")))
-    return _BLOCK.sub(lambda block: f"{block[1]}{found}{block[2]}", text)
+    return with_figures(text, tables(json.loads(FOUND.read_text(encoding="utf-8"))))
+
+
+def with_figures(text: str, figures: str) -> str:
+    """The text with these figures in its block."""
+    return _BLOCK.sub(lambda block: f"{block[1]}{figures}{block[2]}", text)
 
 
 if __name__ == "__main__":
