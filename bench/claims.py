@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bench.profile import task_names
 from bench.records import Record, load_manifest, load_records
 from bench.report.figures import FIGURES
-from bench.report.statistics import disturbed, mean_interval
+from bench.report.statistics import mean_interval, was_disturbed
 
 FILE = Path(__file__).parent / "claims.toml"
 
@@ -295,7 +295,7 @@ def _by_seed(trial: Trial, values: Mapping[str, Any], records: Iterable[Record])
 
 
 def _value(claim: Claim, record: Record) -> float | None:
-    if claim.figure in TIMES and _was_disturbed(record):
+    if claim.figure in TIMES and was_disturbed(record):
         return None
     if claim.best:
         points = [getattr(point, claim.figure) for point in record.curve]
@@ -310,12 +310,6 @@ def _value(claim: Claim, record: Record) -> float | None:
             None,
         )
     return record.figures.get(claim.figure)
-
-
-def _was_disturbed(record: Record) -> bool:
-    """Whether others used the machine in more than a few of its turns."""
-    compared = [turn for turn in record.turns if turn.compared]
-    return 10 * sum(disturbed(turn) for turn in compared) > len(compared)
 
 
 def _factory(task: str) -> Any:

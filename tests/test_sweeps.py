@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from bench.progress import Progress
-from bench.records import Cell, Record
+from bench.records import Cell, Record, Turn
 from bench.report import sweeps
 from bench.report.page import write_report
 from bench.report.pages import page_of
@@ -65,6 +65,18 @@ def test_every_value_that_varies_has_a_sweep_through_the_first_point() -> None:
         "fc-lif-over-steps-hidden-196": ("fc_lif over steps (hidden 196, batch 32)", [2, 10, 100]),
         "fc-lif-over-batch": ("fc_lif over batch (hidden 0, steps 10)", [32, 64]),
     }
+
+
+def test_times_of_a_machine_that_did_something_else_are_left_out() -> None:
+    def at(steps: int, foreign: float) -> Record:
+        turns = [Turn(round=n, phase="train", seconds=1.0, compared=True, foreign=foreign) for n in range(4)]
+        return point({"steps": steps}, turns=turns)
+
+    (quiet,), (busy,) = found([at(2, 0.0), at(5, 0.0)]), found([at(2, 0.0), at(5, 0.5)])
+    assert [figure.name for figure in quiet.figures] == ["test_accuracy", "epoch_seconds", "host_peak_bytes"]
+    assert [figure.name for figure in busy.figures] == ["test_accuracy", "host_peak_bytes"]
+    assert sweeps.findings(busy)[-1].startswith("No s/epoch: of some value others used the CPU")
+    assert "Every value is a heat of its own" in sweeps.findings(quiet)[-1]
 
 
 def test_a_run_of_one_point_has_no_sweep() -> None:

@@ -69,6 +69,12 @@ def disturbed(turn: Turn) -> bool:
     return turn.foreign is not None and turn.foreign > DISTURBED
 
 
+def was_disturbed(record: Record) -> bool:
+    """Whether others used the machine in more than a tenth of the record's compared turns."""
+    compared = [turn for turn in record.turns if turn.compared]
+    return 10 * sum(disturbed(turn) for turn in compared) > len(compared)
+
+
 def paired(of: Record, to: Record) -> Ratio | None:
     """The time of one over that of the other in the rounds of their heat; None without a round in common.
 

@@ -15,7 +15,7 @@ from bench.records import Manifest
 from bench.report.figures import FIGURES, Figure
 from bench.report.pages import Page
 from bench.report.sections import Row, Section
-from bench.report.statistics import mean_interval
+from bench.report.statistics import mean_interval, was_disturbed
 from bench.report.tables import Entry, Group, Heading, Table, names
 from bench.report.text import ABSENT, plain, significant
 from tasks.families import families
@@ -30,6 +30,7 @@ class Sweep:
     """Sections by the value of ``key``, in which alone they differ, in the order in which they are drawn.
 
     ``figures``: the page's ``quality`` and pace and the host's memory, those that any row has.
+    ``untimed``: the pace, where it is left out because the machine did something else.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Sweep:
     points: tuple[tuple[Value, Section], ...]
     quality: str
     figures: tuple[Figure, ...]
+    untimed: Figure | None
 
     @property
     def values(self) -> list[Value]:
@@ -106,14 +108,11 @@ def _sweep(
     if all(isinstance(value, int | float) for value, _ in points):
         points.sort(key=lambda point: point[0])
     title = f"{points[0][1].cell.task} over {key.replace('_', ' ')}"
-    measured = {
-        name
-        for _, section in points
-        for row in section.rows
-        if row.comparable
-        for record in row.records
-        for name in record.figures
-    }
+    records = [
+        record for _, section in points for row in section.rows if row.comparable for record in row.records
+    ]
+    measured = {name for record in records for name in record.figures}
+    untimed = page.pace if page.pace in measured and any(map(was_disturbed, records)) else ""
     return Sweep(
         title=f"{title} ({_words(fixed)})" if fixed else title,
         slug=re.sub(r"[^a-z0-9]+", "-", f"{title} {_words(departs)}".lower()).strip("-"),
@@ -123,8 +122,9 @@ def _sweep(
         figures=tuple(
             FIGURES[name]
             for name in dict.fromkeys((page.quality, page.pace, "host_peak_bytes"))
-            if name in measured
+            if name in measured and name != untimed
         ),
+        untimed=FIGURES[untimed] if untimed else None,
     )
 
 
@@ -160,6 +160,9 @@ def findings(sweep: Sweep) -> list[str]:
     for key, line in sweep.lines().items():
         for figure in sweep.figures:
             said += [f"{' '.join(key)}: {words}" for words in _about(sweep, line, figure)]
+    if sweep.untimed:
+        left_out = sweep.untimed.heading
+        return [*said, f"No {left_out}: of some value others used the CPU in more than a tenth of the turns."]
     said.append(
         "Every value is a heat of its own, minutes apart from the others: what the machine did meanwhile is "
         "in these times, and they are not compared."
