@@ -34,7 +34,7 @@ seeds = [0]
 timeout_minutes = 30
 
 [classify]
-train_images = 2000
+train_images = 1000
 test_images = 500
 curve_images = 500
 turns = 2
@@ -47,7 +47,7 @@ batch = 64
 [classify.csnn]
 channels = 4
 hidden = 32
-batch = 64
+batch = 32
 """
 LOOK_SECONDS = 0.02
 
@@ -56,7 +56,17 @@ def command(folder: Path, only: str) -> list[str]:
     """What a person would type."""
     profile = folder / "six.toml"
     profile.write_text(PROFILE, encoding="utf-8")
-    words = ["run", "--profile", str(profile), "--only", f"adapter={only}", "--results", str(folder)]
+    words = [
+        "run",
+        "--profile",
+        str(profile),
+        "--only",
+        f"adapter={only}",
+        "--results",
+        str(folder),
+        "--threads",
+        "1",
+    ]
     return [sys.executable, "-m", "bench", *words]
 
 
