@@ -90,9 +90,9 @@ class TorchClassifier:
         return {name: to_numpy(tensor) for name, tensor in self._tensors().items()}
 
     def state(self) -> bytes:
-        """See the protocol."""
+        """See the protocol; without the neurons' states, which every batch begins anew."""
         kept = {
-            "network": self.network.state_dict(),
+            "weights": {name: tensor.detach() for name, tensor in self._tensors().items()},
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "stepped": self.stepped,
@@ -107,7 +107,9 @@ class TorchClassifier:
     def restore(self, state: bytes) -> None:
         """See the protocol."""
         kept = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
-        self.network.load_state_dict(kept["network"])
+        with torch.no_grad():
+            for name, tensor in self._tensors().items():
+                tensor.copy_(kept["weights"][name])
         self._new_optimizer()
         self.optimizer.load_state_dict(kept["optimizer"])
         self.scaler.load_state_dict(kept["scaler"])

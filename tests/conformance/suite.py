@@ -267,16 +267,18 @@ def check_state_goes_on(subject: Subject) -> None:
         first.train_epoch(order)
         state = first.state()
         expected = first.train_epoch(order)
-        other = subject.build(task, seed=4, deterministic=True)
-        other.load(images, labels)
-        other.load_weights(random_weights(task))
-        other.train_epoch(order[:2])  # which leaves its traces everywhere
-        other.restore(state)
-        assert other.steps() == 4, f"{other.steps()} steps where the state had 4"
-        assert np.array_equal(other.train_epoch(order), expected), "rates differ after restore"
         weights = first.weights()
-        for name, value in other.weights().items():
-            assert np.array_equal(value, weights[name]), f"{name} differs after restore and an epoch"
+        for is_new in (True, False):
+            other = subject.build(task, seed=4, deterministic=True)
+            other.load(images, labels)
+            other.load_weights(random_weights(task))
+            if not is_new:
+                other.train_epoch(order[:2])  # which leaves its traces everywhere
+            other.restore(state)
+            assert other.steps() == 4, f"{other.steps()} steps where the state had 4"
+            assert np.array_equal(other.train_epoch(order), expected), "rates differ after restore"
+            for name, value in other.weights().items():
+                assert np.array_equal(value, weights[name]), f"{name} differs after restore and an epoch"
 
 
 def check_steps_counted(subject: Subject) -> None:
