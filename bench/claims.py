@@ -197,9 +197,10 @@ def verdict(trial: Trial, found: Ours) -> Word:
         return word if trial.is_full else AT_SMALLER[word]
     if isinstance(published, str) or not trial.is_full:
         return "smaller size only"
-    held = found.low is not None and found.high is not None and found.low <= published <= found.high
-    if held or abs(found.value - published) <= claim.near:
+    if abs(found.value - published) <= claim.near:
         return "reproduced"
+    if found.low is not None and found.high is not None and found.low <= published <= found.high:
+        return "undecided"
     upwards = claim.figure in FIGURES and FIGURES[claim.figure].better == "higher"
     if claim.beside is None and (found.value > published) == upwards:
         return "better"

@@ -27,7 +27,7 @@ HEADINGS = (
     Heading("reason", below=True),
 )
 MEANINGS = (
-    ("reproduced", "Ours is as near to the published figure as the claim allows, or its interval holds it."),
+    ("reproduced", "Ours is as near to the published figure as the claim allows, or the trend shows."),
     ("better", "Ours is better than the published figure."),
     ("not reproduced", "Ours is another, at the published settings."),
     (
@@ -35,7 +35,7 @@ MEANINGS = (
         "The trend shows over seeds, at the size named; the full size was not run.",
     ),
     ("does not hold at a smaller size", "The contrary shows there."),
-    ("undecided", "The interval over seeds does not tell. One seed alone decides no trend."),
+    ("undecided", "The interval over seeds does not tell: it holds the figure, or both signs of a trend."),
     ("smaller size only", "Ours is of less work than was published, and cannot be held against the figure."),
     ("not run here", "There is no record; the line names what would make it."),
 )
