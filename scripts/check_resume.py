@@ -135,7 +135,7 @@ def main() -> None:
     for (task, adapter), record in sorted(whole.items()):
         other = killed[task, adapter]
         if record.status != "ok" or other.status != "ok":
-            word = f"{record.status}, {other.status}: {record.reason or other.reason}"
+            word, differ = f"{record.status}, {other.status}: {record.reason or other.reason}", True
         elif bits(record) == bits(other) and len(record.curve) == EPOCHS and "weights" in record.shows:
             word = f"the same, {EPOCHS} epochs, weights {str(record.shows['weights'])[:12]}"
         else:
