@@ -47,8 +47,8 @@ tensorboard: .venv/ready  ## the curves of a run as TensorBoard's event files; R
 publish: .venv/ready  ## a compact copy of a run in results/published; RUN=... PLOTS=name,name RESULTS
 	@$(SPIKEBENCH) publish $(if $(RUN),$(call quoted,RUN)) $(call option,PLOTS) $(call option,RESULTS)
 
-check: .venv/ready  ## the tests that need no framework: about two minutes
-	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --dist loadgroup -m 'not frameworks'
+check: .venv/ready  ## the tests that need no framework: two to three minutes
+	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --dist worksteal -m 'not frameworks'
 
 test: .venv/ready  ## every test, conformance of every adapter included; DATA=...
 	@$(SPIKEBENCH) setup $(call option,DATA)

@@ -228,9 +228,7 @@ def claims(results: ResultsOption = runs.RESULTS) -> None:
     """Hold published figures against ours; writes claims.html and claims.md into the results folder."""
     from bench import claims as data
     from bench.report import claims as page
-    from bench.report.pages import settle_matplotlib
 
-    settle_matplotlib()
     judged = data.judge(results)
     for each in judged:
         say(page.sentence(each))

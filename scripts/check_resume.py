@@ -76,11 +76,11 @@ def kill_once_each_heat(folder: Path, words: list[str], chance: random.Random) -
     fresh = ["--fresh"]
     while True:
         harness = psutil.Popen(words + fresh, cwd=PROJECT, stdout=subprocess.DEVNULL)
-        fresh = []
+        fresh, after = [], chance.randint(1, EPOCHS - 2)
         heat, wait = "", 0.0
         while harness.poll() is None and not heat:
             for kept in folder.glob(f"runs/2*/states/*/{KEPT}"):
-                if kept.parent.name not in killed and epoch_of(kept) >= chance.randint(1, EPOCHS - 2):
+                if kept.parent.name not in killed and epoch_of(kept) >= after:
                     heat, wait = kept.parent.name, chance.uniform(0, 0.3)
             time.sleep(LOOK_SECONDS)
         time.sleep(wait)

@@ -6,21 +6,15 @@ python -m scripts.gray_page      rewrites the block between "figures" and "end o
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from statistics import mean
 from typing import Any
 
-from bench.report.statistics import mean_interval
-from bench.report.tables import Entry, Group, Heading, Table, as_markdown
+from scripts.study_tables import PROJECT, spell, table, with_figures
 
-PROJECT = Path(__file__).resolve().parent.parent
 FOUND = PROJECT / "results" / "published" / "gray-code" / "trainings.json"
 TEXT = PROJECT / "docs" / "gray-code.md"
 CODES = ("binary", "gray")
 EPOCHS = (3, 8)  # at which the source says its accuracies
-_BLOCK = re.compile(r"(<!-- figures -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 Training = dict[str, Any]
 
@@ -96,26 +90,9 @@ def _deals(trainings: Sequence[Training]) -> list[list[str]]:
     return rows
 
 
-def spell(values: Sequence[float]) -> str:
-    """The mean of shares and its 95 % interval, in %."""
-    low, high = mean_interval(values)
-    return f"{100 * mean(values):.1f} ({100 * low:.1f} to {100 * high:.1f})"
-
-
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """In Markdown."""
-    group = Group(rows=[[Entry(value) for value in row] for row in rows])
-    return as_markdown(Table(headings=[Heading(name) for name in headings], groups=[group]))
-
-
 def renewed(text: str) -> str:
     """The text with its block made again from what is kept."""
     return with_figures(text, tables(json.loads(FOUND.read_text(encoding="utf-8"))))
-
-
-def with_figures(text: str, figures: str) -> str:
-    """The text with these figures in its block."""
-    return _BLOCK.sub(lambda block: f"{block[1]}{figures}{block[2]}", text)
 
 
 if __name__ == "__main__":

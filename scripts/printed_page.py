@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from scripts.gray_page import PROJECT, spell, table, with_figures
+from scripts.study_tables import PROJECT, spell, table, with_figures
 
 FOLDER = PROJECT / "results" / "published" / "as-printed"
 TEXT = PROJECT / "docs" / "as-printed.md"

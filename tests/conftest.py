@@ -13,17 +13,6 @@ from tasks import images as sets
 from tasks.classify import images
 from tests.harness import Bench, small_dataset, write_mnist
 
-# fixtures that take seconds, made once where the tests that share one stay in one process
-SHARED = ("every_ending", "finished", "mixed_run")
-
-
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        for name in SHARED:
-            if name in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(name))
-
 
 @pytest.fixture(scope="session")
 def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:

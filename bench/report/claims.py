@@ -37,7 +37,11 @@ MEANINGS = (
     ("does not hold at a smaller size", "The contrary shows there."),
     ("undecided", "The interval over seeds does not tell: it holds the figure, or both signs of a trend."),
     ("smaller size only", "Ours is of less work than was published, and cannot be held against the figure."),
-    ("not run here", "There is no record; the line names what would make it."),
+    (
+        "not run here",
+        "There is no record, or others used the machine too much for its time to count. The line names what "
+        "would make one.",
+    ),
 )
 
 
