@@ -237,6 +237,7 @@ def test_a_row_says_the_work_of_its_task_as_far_as_it_applies() -> None:
         "steps": 8,
         "batch": 8,
         "epochs": 2,
+        "loss": "mse",
     }
     assert given.work == network | {"test_images": 20, "steps": 8, "batch": 8}
     assert "network" not in own.work  # its record says what ran

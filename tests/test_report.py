@@ -27,7 +27,7 @@ from bench.report.pages import page_of
 from bench.report.sections import Section, sections
 from bench.report.tables import comparison
 from bench.report.text import ABSENT, first_line, flatten, markdown, rate, significant, span
-from tests.builders import cell, certify, control, manifest, record, save, turns
+from tests.builders import WORK, cell, certify, control, manifest, record, save, turns
 
 NASTY = '\n<script>alert("1")</script> a|b `c` & [d](e) *f*\nsecond line\n'
 PROFILE = {
@@ -588,6 +588,12 @@ def test_what_was_run_is_printed(mixed_run: Written) -> None:
     ):
         assert line in text
     assert "Flatten - Linear 10 - LIF" in body
+
+
+@pytest.mark.parametrize(("loss", "said"), [("mse", ""), ("cross_entropy", ", loss cross_entropy")])
+def test_another_loss_than_the_usual_one_is_said(tmp_path: Path, loss: str, said: str) -> None:
+    _, text = report(tmp_path, [done(cell("torch", work={**WORK, "loss": loss}), 1.0)])
+    assert f"2 epochs, 500 test images{said}\n" in text
 
 
 def test_flatten_leaves_nothing_out() -> None:

@@ -154,6 +154,8 @@ def _work(cell: Cell) -> str:
     if "train_images" in work:
         epochs = "1 epoch" if work["epochs"] == 1 else f"{work['epochs']} epochs"
         words = [f"{work['train_images']:,} training images", *words, epochs]
+    if work.get("loss", "mse") != "mse":
+        words.append(f"loss {work['loss']}")
     return ", ".join([*words, f"{work['test_images']:,} test images"])
 
 

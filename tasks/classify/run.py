@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tasks.classify import checkpoint, images, real_size, values
 from tasks.classify.codes import CODES_OF_BITS, code_table, decode, decode_bitwise
 from tasks.classify.images import Images, encode
+from tasks.classify.losses import loss_of
 from tasks.classify.protocol import Array, Classifier
 from tasks.classify.spec import Classify
 from tasks.classify.values import Float
@@ -198,7 +199,7 @@ def _learn(
         _check_weights(classifier.weights())
         point = {
             "epoch": epoch,
-            "loss": float(((rates - code_table(task)[labels]) ** 2).mean()),
+            "loss": _loss(task, rates, labels),
             "train_accuracy": _accuracy(task, rates, labels),
             "test_accuracy": test_accuracy,
             "seconds": seconds,
@@ -268,6 +269,10 @@ def _digest(weights: Mapping[str, Array]) -> str:
 
 def _accuracy(task: Classify, rates: Float, labels: NDArray[np.uint8]) -> float:
     return float((decode(task, rates) == labels).mean())
+
+
+def _loss(task: Classify, rates: Float, labels: NDArray[np.uint8]) -> float:
+    return loss_of(rates, code_table(task)[labels], task.loss)[0]
 
 
 def _by_class(task: Classify, rates: Float, labels: NDArray[np.uint8]) -> Iterator[dict[str, Any]]:
