@@ -63,10 +63,14 @@ class Cell(_Model):
 
 
 class CurvePoint(_Model):
-    """One epoch; ``seconds`` of this epoch, ``train_seconds`` of all training so far."""
+    """One epoch; ``seconds`` of this epoch, ``train_seconds`` of all training so far.
+
+    ``loss`` and ``train_accuracy`` are those of the images as they are trained on, weights changing.
+    """
 
     epoch: int
     loss: float | None = None
+    test_loss: float | None = None
     train_accuracy: float | None = None
     test_accuracy: float | None = None
     seconds: float

@@ -99,10 +99,17 @@ def trained(task: Classify, mnist: Path, curve_images: int) -> tuple[list[dict[s
 @pytest.mark.parametrize("loss", get_args(Loss))
 def test_a_curve_has_the_loss_of_the_rates_that_were_seen(loss: Loss, mnist: Path) -> None:
     task = fc_lif(steps=8, batch=4, epochs=2, loss=loss)
-    curve, in_training, _ = trained(task, mnist, curve_images=0)
-    labels = load(MNIST, mnist).train_labels
+    curve, in_training, in_evaluation = trained(task, mnist, curve_images=12)
+    data = load(MNIST, mnist)
     assert len(curve) == 2
     for epoch, point in enumerate(curve):
         order = epoch_order(images=24, batch=4, seed=0, epoch=epoch)
-        codes = np.eye(10)[labels[order.ravel()]]
+        codes = np.eye(10)[data.train_labels[order.ravel()]]
         assert point["loss"] == loss_of(in_training.rates[epoch], codes, loss)[0]
+        codes = np.eye(10)[data.test_labels[:12]]
+        assert point["test_loss"] == loss_of(in_evaluation.rates[epoch], codes, loss)[0]
+
+
+def test_without_images_for_the_curve_there_is_no_test_loss(mnist: Path) -> None:
+    curve, _, _ = trained(fc_lif(steps=8, batch=4, epochs=2), mnist, curve_images=0)
+    assert [(point["test_loss"], point["test_accuracy"]) for point in curve] == [(None, None)] * 2

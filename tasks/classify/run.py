@@ -191,15 +191,17 @@ def _learn(
         if epoch == 1:
             first_rates = parts[0][: task.batch]
         rates, labels = np.concatenate(parts), data.train_labels[order.ravel()]
-        test_accuracy = None
+        test_loss = test_accuracy = None
         if amounts.curve_images:
             seen = classifier.predict(data.test_images[: amounts.curve_images])
             seen = _checked(task, seen, amounts.curve_images)
-            test_accuracy = _accuracy(task, seen, data.test_labels[: amounts.curve_images])
+            test_labels = data.test_labels[: amounts.curve_images]
+            test_loss, test_accuracy = _loss(task, seen, test_labels), _accuracy(task, seen, test_labels)
         _check_weights(classifier.weights())
         point = {
             "epoch": epoch,
             "loss": _loss(task, rates, labels),
+            "test_loss": test_loss,
             "train_accuracy": _accuracy(task, rates, labels),
             "test_accuracy": test_accuracy,
             "seconds": seconds,
