@@ -602,7 +602,7 @@ def test_what_was_run_is_printed(mixed_run: Written) -> None:
 @pytest.mark.parametrize(("loss", "said"), [("mse", ""), ("cross_entropy", ", cross-entropy loss")])
 def test_another_loss_than_the_usual_one_is_said(tmp_path: Path, loss: str, said: str) -> None:
     _, text = report(tmp_path, [done(cell("torch", work={**WORK, "loss": loss}), 1.0)])
-    assert f"2 epochs, 500 test images{said}\n" in text
+    assert f"2 epochs{said}, 500 test images\n" in text
 
 
 def test_flatten_leaves_nothing_out() -> None:
