@@ -566,6 +566,28 @@ def test_an_adapter_has_one_colour_and_its_variants_differ() -> None:
         assert x.hatch != y.hatch
 
 
+def test_a_precision_has_a_row_and_bars_of_its_own(tmp_path: Path) -> None:
+    half = cell("torch", "csnn", precision="amp", baseline=False, cell="amp")
+    row = done(half, 2.0).model_copy(update={"parity": "reduced precision"})
+    _, text = report(tmp_path, [*heat(), row])
+    rows = table(text, "## csnn")
+    assert [(each["adapter"], each["parity"]) for each in rows] == [
+        ("torch (plain)", "exact"),
+        ("torch (plain amp)", "reduced precision"),
+    ]
+    assert float(rows[1]["time / baseline"][:4]) == pytest.approx(2.0, rel=0.05)
+    drawn = (tmp_path / "report" / "csnn-memory.svg").read_text(encoding="utf-8")
+    assert ">torch · plain</text>" in drawn and ">torch · plain amp</text>" in drawn
+
+
+def test_certificates_of_two_points_are_told_apart(tmp_path: Path) -> None:
+    points = [cell("torch", certificate=f"c{n}", cell=f"c{n}") for n in range(2)]
+    points[1] = points[1].model_copy(update={"task_values": {"loss": "cross_entropy"}})
+    _, text = report(tmp_path, [record(certify(point)) for point in points])
+    rows = table(text, "### Certificates: image classification")
+    assert [row["task"] for row in rows] == ["fc_lif", "fc_lif (loss cross_entropy)"]
+
+
 def test_device_memory_where_somebody_measured_it(tmp_path: Path, mixed_run: Written) -> None:
     cells = [cell(name, "csnn", device="cuda") for name in ("torch", "b")]
     figures = {"epoch_seconds": 1.0, "device_allocated_bytes": 2e6}
