@@ -223,6 +223,7 @@ def test_every_claim_can_be_run_by_the_profile_that_it_names(study: Study, claim
     for each in trials(study, claim):
         _, profile = load_profile(each.profile)
         assert study.task in profile.tasks
+        assert not claim.beside_precision or claim.precision in profile.also_precisions
         tasks = [point.task for point in profile.points(study.task)]
         amounts = profile.amounts(family.name)
         assert all(getattr(amounts, name) == value for name, value in each.amounts.items())

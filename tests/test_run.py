@@ -143,7 +143,6 @@ def test_a_heat_may_hold_two_precisions(bench: Bench) -> None:
         "float32": "exact",
         "amp": "reduced precision",
     }
-    assert rows["float32"]["ratio"] == "1.0" and float(rows["amp"]["ratio"]) > 0
     records = load_records(bench.folder())
     assert len({record.cell.heat for record in records if record.cell.stage != "certify"}) == 1
     assert all(record.settings["precision"] == record.cell.precision for record in records)
