@@ -66,7 +66,8 @@ class Claim(_Model):
     comparison.  ``smaller`` and ``smaller_beside`` stand for them at the study's smaller size, where they
     differ.  ``published`` is a number, or a trend in comparison.  ``near``: how far from it is the same.
     ``of``: the figure is a metric, and this is which.  ``best``: it is that of the best epoch.  ``adapter``:
-    whose, if it is not the baseline's.  ``device`` and ``precision``: on which and in which.  ``missing``:
+    whose, if it is not the baseline's.  ``device`` and ``precision``: on which and in which;
+    ``beside_precision``: in which it is there in comparison.  ``missing``:
     what the suite lacks to run it at its full size.  ``reason``: why ours is another, once that is known.
     """
 
@@ -84,6 +85,7 @@ class Claim(_Model):
     adapter: str = ""
     device: Literal["cpu", "cuda"] = "cpu"
     precision: str = "float32"
+    beside_precision: str = ""
     missing: str = ""
     reason: str = ""
 
@@ -176,11 +178,12 @@ def ours(trial: Trial, runs: Mapping[str, Iterable[Record]]) -> Ours | None:
     best: Ours | None = None
     for run, records in runs.items():
         known = list(records)
-        values = _by_seed(trial, trial.values, known)
+        claim = trial.claim
+        values = _by_seed(trial, trial.values, claim.precision, known)
         if trial.beside is not None:
-            other = _by_seed(trial, trial.beside, known)
+            other = _by_seed(trial, trial.beside, claim.beside_precision or claim.precision, known)
             values = {
-                seed: value / other[seed] if trial.claim.compare == "ratio" else value - other[seed]
+                seed: value / other[seed] if claim.compare == "ratio" else value - other[seed]
                 for seed, value in values.items()
                 if seed in other
             }
@@ -224,7 +227,8 @@ def _judged(study: Study, claim: Claim, runs: Mapping[str, Iterable[Record]]) ->
 def _command(study: Study, claim: Claim) -> str:
     """What would run a claim at its full size, or what is missing for that."""
     needs = " DEVICE=cuda" if claim.device == "cuda" else ""
-    needs += f" PRECISION={claim.precision}" if claim.precision != "float32" else ""
+    if claim.precision != "float32" and not claim.beside_precision:  # else the profile has both
+        needs += f" PRECISION={claim.precision}"
     return claim.missing or f"make bench PROFILE={study.full.profile}{needs}"
 
 
@@ -274,7 +278,9 @@ def _trend(found: Ours, trend: Trend, neutral: float, near: float) -> Word:
     return "reproduced" if holds else "not reproduced" if fails else "undecided"
 
 
-def _by_seed(trial: Trial, values: Mapping[str, Any], records: Iterable[Record]) -> dict[int, float]:
+def _by_seed(
+    trial: Trial, values: Mapping[str, Any], precision: str, records: Iterable[Record]
+) -> dict[int, float]:
     """The figure of the records with these values: those of the trial where a task does not say its own."""
     claim = trial.claim
     defaults = {name: p.default for name, p in signature(_factory(trial.task)).parameters.items()}
@@ -282,7 +288,7 @@ def _by_seed(trial: Trial, values: Mapping[str, Any], records: Iterable[Record])
     for record in records:
         cell = record.cell
         who = cell.adapter == claim.adapter if claim.adapter else cell.baseline
-        if not who or (cell.task, cell.device, cell.precision) != (trial.task, claim.device, claim.precision):
+        if not who or (cell.task, cell.device, cell.precision) != (trial.task, claim.device, precision):
             continue
         full = defaults | cell.task_values
         if not (values.items() <= full.items() and trial.amounts.items() <= cell.amounts.items()):

@@ -14,6 +14,7 @@ from bench.records import Record, load_records
 # TensorBoard draws those with the same word before the stroke side by side
 TAGS = {
     "loss": "loss/train",
+    "test_loss": "loss/test",
     "train_accuracy": "accuracy/train",
     "test_accuracy": "accuracy/test",
     "seconds": "seconds/epoch",
@@ -21,7 +22,7 @@ TAGS = {
 
 
 def tensorboard(run: Path) -> Path:
-    """Write loss, accuracies and seconds of every epoch of every training as TensorBoard's event files.
+    """Write losses, accuracies and seconds of every epoch of every training as TensorBoard's event files.
 
     One folder a training below ``tensorboard/`` of the run folder, which is written anew; the step is the
     epoch.  What was not measured is left out.

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from bench.catalogue import Adapter
 from bench.records import Record
+from bench.report.text import titled
 
 # The worst value of each, per precision, is what the terminal shows; parity.csv has every comparison.
 SHOWN = (
@@ -23,8 +24,10 @@ def table(records: Sequence[Record]) -> Table:
     shown = Table("adapter", "variant", "task", "parity", *SHOWN, "status", box=None)
     for record in records:
         cell = record.cell
+        points = (other.cell.task_values for other in records if other.cell.task == cell.task)
+        task = titled(cell.task, cell.task_values, points)
         worst = [f"{_worst(record, name, 'float64')} / {_worst(record, name, 'float32')}" for name in SHOWN]
-        shown.add_row(cell.adapter, cell.variant, cell.task, record.parity or "–", *worst, record.status)
+        shown.add_row(cell.adapter, cell.variant, task, record.parity or "–", *worst, record.status)
     return shown
 
 

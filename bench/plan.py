@@ -78,10 +78,11 @@ def make_cells(
     _check_variants(chosen, wanted)
     planner = _Planner(profile, settings, machine, unavailable)
     cells = [
-        planner.cell(adapter, point, table, variant, seed)
+        planner.cell(adapter, point, table, variant, precision, seed)
         for seed in dict.fromkeys(profile.seeds)
         for task in tasks
         for point in profile.points(task)
+        for precision in dict.fromkeys([settings["precision"], *profile.also_precisions])
         for adapter, table, variant in _variants(chosen, task_names()[task], wanted)
     ]
     if not cells:
@@ -134,7 +135,9 @@ class _Planner:
         self.families: dict[str, str] = {}
         self.adapters: dict[str, str] = {}
 
-    def cell(self, adapter: Adapter, point: Point, table: str, variant: str, seed: int) -> Cell:
+    def cell(
+        self, adapter: Adapter, point: Point, table: str, variant: str, precision: str, seed: int
+    ) -> Cell:
         """The timed cell of a task, whose certificate is planned with it."""
         family, task = task_names()[point.name], point.task
         amounts = self.profile.amounts(family.name)
@@ -164,7 +167,7 @@ class _Planner:
             amounts=dataclasses.asdict(amounts),
             work=work,
             device=device,
-            precision=self.settings["precision"],
+            precision=precision,
             seed=seed,
             timeout_seconds=self.profile.timeout_minutes * 60,
             skip=self._obstacle(adapter, family, table, device),
@@ -174,13 +177,16 @@ class _Planner:
             certificate = self._certificate(base, family, task, content)
             base = base.model_copy(update={"certificate": certificate.cell})
         return base.model_copy(
-            update={"cell": _key(base, [*content, self.harness, dict(self.settings)], f"-s{seed}")}
+            update={"cell": _key(base, [*content, self.harness, self._settings(base)], f"-s{seed}")}
         )
+
+    def _settings(self, cell: Cell) -> dict[str, Any]:
+        return {**self.settings, "precision": cell.precision}
 
     def _certificate(self, base: Cell, family: Family, task: Any, content: Sequence[Any]) -> Cell:
         """What certifies the cell: neither its seed nor its threads nor how much is trained matters."""
         certified = family.certified(task)
-        settings = {name: self.settings.get(name) for name in _CERTIFIED_SETTINGS}
+        settings = {name: self._settings(base).get(name) for name in _CERTIFIED_SETTINGS}
         cell = base.model_copy(
             update={
                 "stage": "certify",

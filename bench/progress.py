@@ -14,7 +14,7 @@ from rich.status import Status
 
 from bench.records import Cell, Record
 from bench.report.figures import FIGURES
-from bench.report.text import differing
+from bench.report.text import titled
 
 COLOURS = {"ok": "green", "skipped": "yellow"}
 
@@ -92,8 +92,7 @@ class Progress:
 
     def _task(self, cell: Cell) -> str:
         """The task, with what tells this point of it from the others of the run."""
-        words = differing(cell.task_values, self.points[cell.task])
-        return f"{cell.task} ({words})" if words else cell.task
+        return titled(cell.task, cell.task_values, self.points[cell.task])
 
     def _left(self) -> str:
         """Time left, from finished cells of the same kind; nothing is said while one is unknown."""
@@ -110,7 +109,7 @@ class Progress:
 def _name(cell: Cell) -> str:
     seed = f" seed {cell.seed}" if cell.stage != "certify" and cell.seed else ""
     control = " (control)" if cell.stage == "control" else ""
-    return f"{cell.adapter} {cell.variant}{seed}{control}"
+    return f"{cell.adapter} {cell.way}{seed}{control}"
 
 
 def _kind(cell: Cell) -> tuple[str, str]:

@@ -61,12 +61,21 @@ class Cell(_Model):
     timeout_seconds: float
     skip: str = Field(default="", description="reason known at planning time, else empty")
 
+    @property
+    def way(self) -> str:
+        """What tells rows of one adapter apart: the variant, and the precision where it is not float32."""
+        return self.variant if self.precision == "float32" else f"{self.variant} {self.precision}".strip()
+
 
 class CurvePoint(_Model):
-    """One epoch; ``seconds`` of this epoch, ``train_seconds`` of all training so far."""
+    """One epoch; ``seconds`` of this epoch, ``train_seconds`` of all training so far.
+
+    ``loss`` and ``train_accuracy`` are those of the images as they are trained on, weights changing.
+    """
 
     epoch: int
     loss: float | None = None
+    test_loss: float | None = None
     train_accuracy: float | None = None
     test_accuracy: float | None = None
     seconds: float

@@ -182,7 +182,7 @@ def _worker(
 def job(cell: Cell, settings: Mapping[str, Any], means: Means) -> Job:
     """What the worker of a cell is told."""
     own = {each.name: settings[each.name] for each in fields(Settings) if each.name in settings}
-    own |= {"device": cell.device, "seed": cell.seed}
+    own |= {"device": cell.device, "precision": cell.precision, "seed": cell.seed}
     if cell.stage == "certify":  # of tiny networks, where threads that wait for one another cost minutes
         own["threads"] = 1
     dataset = dataset_of(cell)

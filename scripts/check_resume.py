@@ -102,8 +102,8 @@ def epoch_of(kept: Path) -> int:
 
 
 def bits(record: Record) -> dict[str, Any]:
-    """What must be the same: every epoch's loss and accuracies, and the final weights."""
-    points = [(p.epoch, p.loss, p.train_accuracy, p.test_accuracy) for p in record.curve]
+    """What must be the same: every epoch's losses and accuracies, and the final weights."""
+    points = [(p.epoch, p.loss, p.test_loss, p.train_accuracy, p.test_accuracy) for p in record.curve]
     return {"curve": points, "weights": record.shows.get("weights")}
 
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 import nengo
 import numpy as np
 
-from adapters.nengo.adapter import Together, configure, nef_simulator
+from adapters.nengo.adapter import VARIANTS, Together, configure, nef_simulator
 from adapters.nengo.inference import Layer
 from tasks.classify import reference
-from tasks.classify.networks import csnn
+from tasks.classify.networks import csnn, fc_lif
 from tasks.classify.probes import probes
 from tasks.classify.spec import Flatten, Linear, Spike
 from tasks.nef.examples import TASKS, memory
@@ -23,7 +23,7 @@ from tasks.nef.reference import simulate
 from tasks.nef.scores import ideal
 from tasks.nef.spec import FUNCTIONS, Float, Nef
 from tasks.nef.stimuli import stimulus_array
-from tasks.protocol import Settings
+from tasks.protocol import Settings, Unsupported
 
 SETTINGS = Settings(precision="float64")
 
@@ -133,14 +133,20 @@ def parts() -> dict[str, float]:
     return {name: float(np.abs(a - b).max() / np.abs(b).max()) for name, (a, b) in pairs.items()}
 
 
+def refusal() -> str:
+    """What least squares say to a task with cross-entropy."""
+    try:
+        VARIANTS["least-squares"](fc_lif(loss="cross_entropy"), SETTINGS)
+    except Unsupported as reason:
+        return str(reason)
+    return ""
+
+
 def main() -> None:
-    """Print ``simulators``, ``integrate_and_fire``, ``ideals`` and ``parts``."""
+    """Print ``simulators``, ``integrate_and_fire``, ``ideals``, ``parts`` and ``refusal``."""
     configure(SETTINGS)
-    print(
-        json.dumps(
-            {"simulators": simulators(), "if": integrate_and_fire(), "ideals": ideals(), "parts": parts()}
-        )
-    )
+    found = {"simulators": simulators(), "if": integrate_and_fire(), "ideals": ideals(), "parts": parts()}
+    print(json.dumps(found | {"refusal": refusal()}))
 
 
 if __name__ == "__main__":

@@ -95,6 +95,27 @@ def test_a_difference_or_ratio_is_taken_seed_by_seed() -> None:
     assert found is not None and found.value == pytest.approx((0.8 / 0.9 + 0.7 / 0.81) / 2)
 
 
+def test_a_claim_may_set_one_precision_beside_another() -> None:
+    records = [trained(0.8, 0), trained(0.6, 0, precision="amp"), trained(0.5, 1, precision="amp")]
+    beside = trial(beside={}, compare="ratio", precision="amp", beside_precision="float32")
+    found = ours(beside, {"one": records, "two": [trained(0.9, 1)]})
+    assert found is not None
+    assert (found.run, found.seeds, round(found.value, 9)) == ("one", 1, 0.75)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "make bench PROFILE=paper"),
+        ({"precision": "amp"}, "make bench PROFILE=paper PRECISION=amp"),
+        ({"precision": "amp", "beside_precision": "float32"}, "make bench PROFILE=paper"),
+        ({"precision": "amp", "device": "cuda"}, "make bench PROFILE=paper DEVICE=cuda PRECISION=amp"),
+    ],
+)
+def test_what_would_run_a_claim_is_said(changes: dict[str, Any], said: str) -> None:
+    assert claims._command(STUDY, CLAIM.model_copy(update=changes)) == said
+
+
 def test_a_claim_may_be_another_adapters_a_metric_or_the_best_of_a_curve() -> None:
     known = trained(0.9)
     other = known.model_copy(
@@ -202,6 +223,7 @@ def test_every_claim_can_be_run_by_the_profile_that_it_names(study: Study, claim
     for each in trials(study, claim):
         _, profile = load_profile(each.profile)
         assert study.task in profile.tasks
+        assert not claim.beside_precision or claim.precision in profile.also_precisions
         tasks = [point.task for point in profile.points(study.task)]
         amounts = profile.amounts(family.name)
         assert all(getattr(amounts, name) == value for name, value in each.amounts.items())

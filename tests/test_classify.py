@@ -177,7 +177,8 @@ def test_work_is_what_rows_must_share_to_be_compared() -> None:
     amounts = FAMILY.amounts(train_images=50, test_images=40, curve_images=10)
     shared = {"test_images": 40, "steps": 8, "batch": 20}
     learned = {"train_images": 50, "curve_images": 10, "epochs": 3}
-    assert FAMILY.work(task, amounts, "bptt") == shared | learned
+    assert FAMILY.work(task, amounts, "bptt") == shared | learned | {"loss": "mse"}
+    assert FAMILY.work(task, amounts, "least-squares") == shared | learned | {"epochs": 1}
     assert FAMILY.work(task, amounts, "none") == shared
     few = FAMILY.amounts(train_images=19, test_images=40, curve_images=10)
     assert FAMILY.work(task, few, "none") == shared

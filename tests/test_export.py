@@ -17,7 +17,13 @@ def trained(seed: int = 0, **values: int) -> Record:
     curve = [
         CurvePoint(epoch=1, loss=0.5, train_accuracy=0.6, seconds=1.0, train_seconds=1.0),
         CurvePoint(
-            epoch=2, loss=0.25, train_accuracy=0.8, test_accuracy=0.75, seconds=2.0, train_seconds=3.0
+            epoch=2,
+            loss=0.25,
+            test_loss=0.125,
+            train_accuracy=0.8,
+            test_accuracy=0.75,
+            seconds=2.0,
+            train_seconds=3.0,
         ),
     ]
     of = cell("torch", seed=seed, task_values=values)
@@ -47,6 +53,7 @@ def test_every_training_has_its_curves_and_what_was_not_measured_is_left_out(tmp
     for folder in folders:
         assert scalars(folder) == {
             "loss/train": [(1, 0.5), (2, 0.25)],
+            "loss/test": [(2, 0.125)],
             "accuracy/train": [(1, pytest.approx(0.6)), (2, pytest.approx(0.8))],
             "accuracy/test": [(2, 0.75)],
             "seconds/epoch": [(1, 1.0), (2, 2.0)],

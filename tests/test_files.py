@@ -131,6 +131,8 @@ def test_metrics_have_a_column_for_all_that_they_are_of(folder: Path) -> None:
 def test_curves_have_every_epoch(folder: Path) -> None:
     (point,) = table(folder / "curves.csv")
     assert (point["cell"], point["epoch"], point["loss"]) == (OTHER.cell, "1", "")
+    columns = "cell epoch loss test_loss train_accuracy test_accuracy seconds train_seconds"
+    assert " ".join(point) == columns
 
 
 def test_parity_has_every_comparison_with_its_bound(folder: Path) -> None:

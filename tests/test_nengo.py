@@ -55,3 +55,7 @@ def test_the_ideal_equals_direct_mode(core: dict[str, Any], task: str) -> None:
 @pytest.mark.parametrize("part", ["gain", "bias", "rates", "decoders"])
 def test_the_model_is_built_by_nengos_equations(core: dict[str, Any], part: str) -> None:
     assert core["parts"][part] < 1e-10
+
+
+def test_least_squares_refuse_another_loss(core: dict[str, Any]) -> None:
+    assert core["refusal"] == "least squares lower the mean squared error, not cross_entropy"

@@ -221,6 +221,29 @@ def test_what_is_not_compared_is_a_heat_of_its_own_without_control() -> None:
     assert len(planned) == 4
 
 
+def test_precisions_of_a_profile_share_a_heat_whose_baseline_has_the_one_that_is_asked_for() -> None:
+    planned = cells("adapter=ok,wrong", also_precisions=["amp", "float32"])
+    (heat,) = heats(planned)
+    run = sorted((cell.adapter, cell.precision) for cell in heat if cell.stage == "run")
+    assert run == [(name, precision) for name in ("ok", "wrong") for precision in ("amp", "float32")]
+    assert all(cell.compared for cell in heat)
+    marked = [(cell.stage, cell.adapter, cell.precision) for cell in heat if cell.baseline]
+    assert marked == [("run", "ok", "float32")]
+    assert [(cell.adapter, cell.precision) for cell in of("control", planned)] == [("ok", "float32")]
+    certified = {cell.cell: cell.precision for cell in of("certify", planned)}
+    assert len(certified) == 4
+    assert all(certified[cell.certificate or ""] == cell.precision for cell in heat)
+
+
+def test_a_precision_has_the_keys_of_a_run_that_is_asked_for_it_alone() -> None:
+    both = cells(also_precisions=["amp"])
+    for precision in ("float32", "amp"):
+        alone = cells(settings=SETTINGS | {"precision": precision})
+        for stage in ("certify", "run"):
+            own = [cell for cell in both if cell.precision == precision]
+            assert keys(own, stage) == keys(alone, stage)
+
+
 def test_a_row_says_the_work_of_its_task_as_far_as_it_applies() -> None:
     (trained, given, own) = (
         next(c for c in of("run", cells(f"adapter={adapter} variant={variant}")) if c.cell)
@@ -237,6 +260,7 @@ def test_a_row_says_the_work_of_its_task_as_far_as_it_applies() -> None:
         "steps": 8,
         "batch": 8,
         "epochs": 2,
+        "loss": "mse",
     }
     assert given.work == network | {"test_images": 20, "steps": 8, "batch": 8}
     assert "network" not in own.work  # its record says what ran

@@ -126,6 +126,11 @@ class NoMomentum(NumpyClassifier):
         super().update(gradients)
 
 
+class AlwaysMeanSquaredError(NumpyClassifier):
+    def __init__(self, task: Classify, settings: Settings) -> None:
+        super().__init__(replace(task, loss="mse"), settings)
+
+
 class TrainsOnFewerSteps(NumpyClassifier):
     """``trace`` is right, ``train_epoch`` does something else."""
 
@@ -391,6 +396,18 @@ def test_firing_on_the_boundary_shows_on_exact_numbers_alone() -> None:
     assert probes and all(any(name in probe for name in exact) for probe in probes), probes
 
 
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_another_loss_is_another_task(task: str, precision: Precision) -> None:
+    def certified(build: type[NumpyClassifier]) -> list[Deviation]:
+        asked = TASKS[task](loss="cross_entropy")
+        found = FAMILY.certify(build, asked, Settings(precision=precision), "bptt")
+        return [deviation for deviation in found if deviation.failed]
+
+    assert certified(NumpyClassifier) == []
+    assert_named(certified(AlwaysMeanSquaredError), "gradient error", "network")
+
+
 @pytest.mark.parametrize("fault", [OtherEpsilon, TrainsOnFewerSteps])
 def test_what_no_trace_can_show_is_found_on_the_timed_path(fault: Callable[..., NumpyClassifier]) -> None:
     probes = [deviation.probe for deviation in failures(fault, "fc_lif")]
@@ -544,4 +561,5 @@ def test_the_timed_cell_is_held_against_its_real_size(mnist: Path) -> None:
 def test_every_fault_is_in_a_list() -> None:
     here = {value for value in globals().values() if isinstance(value, type)}
     planted = {value for value in here if issubclass(value, NumpyClassifier)} - {NumpyClassifier, HandsOver}
-    assert planted == {fault for fault, *_ in FAULTS} | set(UNFIT) | {fault for fault, *_ in AT_REAL_SIZE}
+    listed = {fault for fault, *_ in FAULTS} | set(UNFIT) | {fault for fault, *_ in AT_REAL_SIZE}
+    assert planted == listed | {AlwaysMeanSquaredError}

@@ -64,6 +64,15 @@ def test_a_task_may_run_with_other_values_also(tmp_path: Path) -> None:
     assert points[2].task == fc_lif(steps=3, batch=8, epochs=2, hidden=6)
 
 
+def test_a_task_may_run_with_another_loss(tmp_path: Path) -> None:
+    table = {"also": [{"loss": "cross_entropy"}]}
+    _, profile = load(str(write_profile(tmp_path / "mine.toml", classify={**CLASSIFY, "csnn": table})))
+    assert [point.task.loss for point in profile.points("csnn")] == ["mse", "cross_entropy"]
+    both = {"code": "gray", "loss": "cross_entropy"}
+    with pytest.raises(UserError, match="conv_lif: loss cross_entropy needs one-hot labels"):
+        load(str(write_profile(tmp_path / "mine.toml", classify={**CLASSIFY, "conv_lif": both})))
+
+
 @pytest.mark.parametrize(
     ("also", "said"),
     [

@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 
 from tasks.classify import reference
 from tasks.classify.networks import fc_lif
-from tasks.classify.spec import BatchNorm, Classify, Conv, Flatten, Layer, Linear, MaxPool, Neuron, Spike
+from tasks.classify.spec import (
+    BatchNorm,
+    Classify,
+    Conv,
+    Flatten,
+    Layer,
+    Linear,
+    Loss,
+    MaxPool,
+    Neuron,
+    Spike,
+)
 
 Float = NDArray[np.float64]
 OVER: tuple[Literal["time_batch", "batch"], ...] = ("time_batch", "batch")
@@ -209,7 +220,8 @@ def test_gradient_through_time_of_a_spike(neuron: Neuron) -> None:
     assert_close(to_input, slopes(value, x))
 
 
-def test_gradients_of_a_whole_network() -> None:
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_gradients_of_a_whole_network(loss: Loss) -> None:
     """Without a Spike layer the loss is smooth, so that every weight's gradient can be checked at once."""
     layers: tuple[Layer, ...] = (
         Conv(channels=2),
@@ -220,16 +232,19 @@ def test_gradients_of_a_whole_network() -> None:
     )
     weights = {"0.weight": random(2, 1, 3, 3), "4.weight": random(3, 8, seed=1)}
     weights |= {f"1.{name}": value for name, value in norm_weights().items()}
-    inputs, codes = random(2, 3, 1, 4, 5, seed=2), random(3, 3, seed=3)
-    truth = reference.run(layers, weights, inputs, codes, training=True)
-    rates = truth.rates
-    assert truth.loss == pytest.approx(float(((rates - codes) ** 2).mean()))
+    inputs, codes = random(2, 3, 1, 4, 5, seed=2), np.eye(3)[[2, 0, 1]]
+
+    def run() -> reference.Truth:
+        return reference.run(layers, weights, inputs, codes, training=True, loss=loss)
 
     def value() -> float:
-        return reference.run(layers, weights, inputs, codes, training=True).loss
+        return run().loss
+
+    truth = run()
 
     assert truth.gradients.keys() == {"0.weight", "1.weight", "1.bias", "4.weight"}
     for name, found in truth.gradients.items():
+        assert found.any()
         assert_close(found, slopes(value, weights[name]))
     assert truth.statistics.keys() == {"1.running_mean", "1.running_var"}
 

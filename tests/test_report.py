@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.records import Cell, CurvePoint, Metric, Parity, Record, Status
+from bench.records import Cell, CurvePoint, Metric, Parity, Record, Status, load_records
 from bench.report import classify, drawing, pages, rounds
 from bench.report.drawing import styles
 from bench.report.figures import FIGURES
@@ -27,7 +27,7 @@ from bench.report.pages import page_of
 from bench.report.sections import Section, sections
 from bench.report.tables import comparison
 from bench.report.text import ABSENT, first_line, flatten, markdown, rate, significant, span
-from tests.builders import cell, certify, control, manifest, record, save, turns
+from tests.builders import WORK, cell, certify, control, manifest, record, save, turns
 
 NASTY = '\n<script>alert("1")</script> a|b `c` & [d](e) *f*\nsecond line\n'
 PROFILE = {
@@ -58,7 +58,15 @@ def done(of: Cell, seconds: float | None = None, status: Status = "ok", **change
         figures = {"epoch_seconds": 10 * seconds, "test_accuracy": 0.9385}
         values["figures"] = figures | {"host_peak_bytes": 1.5e9, "images_per_second": 1234.4}
         values["curve"] = [
-            CurvePoint(epoch=epoch, test_accuracy=0.4 + 0.1 * epoch, seconds=1.0, train_seconds=float(epoch))
+            CurvePoint(
+                epoch=epoch,
+                loss=0.5 / epoch,
+                test_loss=0.25 / epoch,
+                train_accuracy=0.3 + 0.1 * epoch,
+                test_accuracy=0.4 + 0.1 * epoch,
+                seconds=1.0,
+                train_seconds=float(epoch),
+            )
             for epoch in (1, 2)
         ]
     return record(of, times(seconds) if seconds is not None else (), **values | changes)
@@ -394,7 +402,7 @@ def test_a_plot_that_lacks_data_is_named(tmp_path: Path) -> None:
         "Not plotted, because no cell measured it: every round beside the baseline's (it takes rounds of two "
         "frameworks or of a control); test accuracy against time per epoch; peak memory."
     ) in Elements(page).text
-    assert page.count("<svg") == 3
+    assert page.count("<svg") == 4
 
 
 def test_a_plot_that_fails_is_a_line_and_not_the_end(
@@ -465,7 +473,8 @@ def test_plots_show_valid_work_only(mixed_run: Written) -> None:
 def test_every_plot_is_a_file_and_in_both_reports(mixed_run: Written) -> None:
     page, text = mixed_run.page, mixed_run.text
     folder = mixed_run.folder / "report"
-    kinds = ("rounds", "accuracy-speed", "epoch-seconds", "accuracy-epochs", "accuracy-time", "memory")
+    kinds = ["rounds", "accuracy-speed", "epoch-seconds", "accuracy-epochs", "loss-epochs", "accuracy-time"]
+    kinds.append("memory")
     names = {f"{task}-{kind}" for task in ("fc-lif", "csnn") for kind in kinds}
     assert {path.name for path in folder.iterdir()} == {
         "index.html",
@@ -557,6 +566,28 @@ def test_an_adapter_has_one_colour_and_its_variants_differ() -> None:
         assert x.hatch != y.hatch
 
 
+def test_a_precision_has_a_row_and_bars_of_its_own(tmp_path: Path) -> None:
+    half = cell("torch", "csnn", precision="amp", baseline=False, cell="amp")
+    row = done(half, 2.0).model_copy(update={"parity": "reduced precision"})
+    _, text = report(tmp_path, [*heat(), row])
+    rows = table(text, "## csnn")
+    assert [(each["adapter"], each["parity"]) for each in rows] == [
+        ("torch (plain)", "exact"),
+        ("torch (plain amp)", "reduced precision"),
+    ]
+    assert float(rows[1]["time / baseline"][:4]) == pytest.approx(2.0, rel=0.05)
+    drawn = (tmp_path / "report" / "csnn-memory.svg").read_text(encoding="utf-8")
+    assert ">torch · plain</text>" in drawn and ">torch · plain amp</text>" in drawn
+
+
+def test_certificates_of_two_points_are_told_apart(tmp_path: Path) -> None:
+    points = [cell("torch", certificate=f"c{n}", cell=f"c{n}") for n in range(2)]
+    points[1] = points[1].model_copy(update={"task_values": {"loss": "cross_entropy"}})
+    _, text = report(tmp_path, [record(certify(point)) for point in points])
+    rows = table(text, "### Certificates: image classification")
+    assert [row["task"] for row in rows] == ["fc_lif", "fc_lif (loss cross_entropy)"]
+
+
 def test_device_memory_where_somebody_measured_it(tmp_path: Path, mixed_run: Written) -> None:
     cells = [cell(name, "csnn", device="cuda") for name in ("torch", "b")]
     figures = {"epoch_seconds": 1.0, "device_allocated_bytes": 2e6}
@@ -588,6 +619,12 @@ def test_what_was_run_is_printed(mixed_run: Written) -> None:
     ):
         assert line in text
     assert "Flatten - Linear 10 - LIF" in body
+
+
+@pytest.mark.parametrize(("loss", "said"), [("mse", ""), ("cross_entropy", ", cross-entropy loss")])
+def test_another_loss_than_the_usual_one_is_said(tmp_path: Path, loss: str, said: str) -> None:
+    _, text = report(tmp_path, [done(cell("torch", work={**WORK, "loss": loss}), 1.0)])
+    assert f"2 epochs{said}, 500 test images\n" in text
 
 
 def test_flatten_leaves_nothing_out() -> None:
@@ -687,9 +724,57 @@ def test_the_first_line_says_something() -> None:
     assert first_line("") == ""
 
 
+def curves_of(name: str, records: Sequence[Record]) -> Figure:
+    """The plot of that kind."""
+    section = section_of(records)
+    (kind,) = (kind for kind in classify.PAGE.plots if kind.name == name)
+    figure = kind.draw(section, section.rows, styles([one.cell for one in records]))
+    assert figure is not None
+    return figure
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "loss-epochs",
+            {"train loss, 1,000 images": [0.5, 0.25], "test loss, 200 images": [0.25, 0.125]},
+        ),
+        (
+            "accuracy-epochs",
+            {"train accuracy (%), 1,000 images": [40, 50], "test accuracy (%), 200 images": [50, 60]},
+        ),
+        ("accuracy-time", {"test accuracy (%), 200 images": [50, 60]}),
+    ],
+)
+def test_curves_of_training_and_test_stand_side_by_side(name: str, expected: dict[str, list[float]]) -> None:
+    figure = curves_of(name, heat(other=2.0))
+    drawn = {
+        axes.get_ylabel(): [[float(y) for y in np.asarray(line.get_ydata())] for line in axes.get_lines()]
+        for axes in figure.axes
+    }
+    assert drawn == {label: [pytest.approx(values)] * 2 for label, values in expected.items()}
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["torch", "other"]
+
+
+def test_records_from_before_there_was_a_test_loss_are_still_drawn(tmp_path: Path) -> None:
+    save(tmp_path, heat(other=2.0))
+    for path in (tmp_path / "records").iterdir():
+        text, found = re.subn(r'"test_loss":[^,]*,', "", path.read_text(encoding="utf-8"))
+        assert found
+        path.write_text(text, encoding="utf-8")
+    loaded = load_records(tmp_path)
+    assert loaded[0].curve[0].loss == 0.5 and loaded[0].curve[0].test_loss is None
+    (axes,) = curves_of("loss-epochs", loaded).axes
+    assert axes.get_ylabel() == "train loss, 1,000 images"
+    assert "loss over epochs" in write_report(tmp_path).read_text(encoding="utf-8")
+
+
 def test_a_tenth_of_a_point_does_not_fill_the_plot() -> None:
     axes = Figure().subplots()
     axes.plot([0, 1], [93.58, 93.75])
-    classify._widen(axes)
+    classify._widen(axes, classify.ACCURACY_SPAN)
     low, high = axes.get_ylim()
     assert high - low == pytest.approx(classify.ACCURACY_SPAN) and low < 93.58 < 93.75 < high

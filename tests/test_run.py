@@ -134,6 +134,21 @@ def test_what_learns_nothing_has_no_figures_of_training(bench: Bench) -> None:
     assert row["test_accuracy"] and row["eval_seconds"] and row["spike_rate"]
 
 
+def test_a_heat_may_hold_two_precisions(bench: Bench) -> None:
+    profile = write_profile(bench.root / "two.toml", also_precisions=["amp"])
+    done = bench.run("run", "--profile", profile, "--only", "adapter=ok")
+    assert done.returncode == 0, done.stdout
+    rows = {row["precision"]: row for row in table(bench.folder() / "results.csv")}
+    assert {name: row["parity"] for name, row in rows.items()} == {
+        "float32": "exact",
+        "amp": "reduced precision",
+    }
+    records = load_records(bench.folder())
+    assert len({record.cell.heat for record in records if record.cell.stage != "certify"}) == 1
+    assert all(record.settings["precision"] == record.cell.precision for record in records)
+    assert "ok plain amp seed 1" in done.stdout
+
+
 def test_without_a_certificate_a_cell_is_not_run(every_ending: Finished) -> None:
     assert every_ending.row("wrong")["parity"] == "wrong"
     for name in ("wrong", "misread", "skip"):
@@ -309,8 +324,8 @@ def test_a_training_goes_on_at_its_last_epoch_and_ends_with_the_same_bits(bench:
     assert timed and all(len(record.curve) == 24 and record.shows["weights"] for record in timed)
 
 
-def _learned(point: CurvePoint) -> tuple[int, float | None, float | None, float | None]:
-    return point.epoch, point.loss, point.train_accuracy, point.test_accuracy
+def _learned(point: CurvePoint) -> dict[str, float]:
+    return point.model_dump(exclude={"seconds", "train_seconds"})
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,22 @@ def test_reduced_precision_is_compared_among_itself() -> None:
     assert found.difference(row(found, "torch"), row(found, "x")) is None
 
 
+def test_precisions_of_one_heat_are_rows_with_their_ratio() -> None:
+    half = cell("torch", precision="amp", baseline=False, cell="amp")
+    failed = cell("other", precision="amp", cell="other-amp")
+    found = only(
+        [*with_control(), ran(half, 2.0, parity="reduced precision"), record(failed, status="error")]
+    )
+    assert [(r.adapter, r.variant, r.tier, r.status) for r in found.rows] == [
+        ("torch", "plain", "compared", "ok"),
+        ("torch", "plain amp", "reduced precision", "ok"),
+        ("other", "plain amp", "not compared", "error"),
+    ]
+    assert (found.title, found.baseline) == ("fc_lif", "torch plain")
+    ratio = found.rows[1].ratio
+    assert ratio and ratio.ratio == pytest.approx(2.0, rel=0.02)
+
+
 def test_each_ending_is_a_row_and_a_row_of_fewer_seeds_is_not_compared() -> None:
     records = [each for seed in (0, 1) for each in with_control(cell("torch", seed=seed))]
     records += [

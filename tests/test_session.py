@@ -75,6 +75,12 @@ def test_a_job_runs_on_its_cells_device_and_certificates_on_one_thread(tmp_path:
         assert settings.seed == (0 if cell.stage == "certify" else 1)
 
 
+def test_a_job_has_the_precision_of_its_cell(tmp_path: Path) -> None:
+    for cell in manifest("a", "adapter=ok").cells:
+        half = cell.model_copy(update={"precision": "amp"})
+        assert session.job(half, SETTINGS, means(tmp_path, Path())).settings.precision == "amp"
+
+
 Outcome = dict[str, Any]
 CERTIFIED: Outcome = {"status": "ok", "parity": "exact", "metrics": []}
 MEASURED: Outcome = {"status": "ok", "figures": {"test_accuracy": 0.5}, "metrics": []}

@@ -125,10 +125,12 @@ class LeastSquaresClassifier:
     """``Classifier`` of tasks/classify/protocol.py in the open division.
 
     Raises:
-        Unsupported: mixed precision is asked for.
+        Unsupported: mixed precision or another loss than the mean squared error is asked for.
     """
 
     def __init__(self, task: Classify, settings: Settings) -> None:
+        if task.loss != "mse":
+            raise Unsupported(f"least squares lower the mean squared error, not {task.loss}")
         if settings.precision == "amp":
             raise Unsupported("Nengo has no mixed precision")
         nengo.rc.set("precision", "bits", settings.precision.removeprefix("float"))

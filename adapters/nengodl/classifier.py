@@ -15,7 +15,7 @@ from adapters.nengodl.network import Network, to_torch
 from adapters.nengodl.optimizer import Optimizer
 from tasks.classify.codes import code_table
 from tasks.classify.protocol import Array, Trace
-from tasks.classify.spec import Classify
+from tasks.classify.spec import Classify, Loss
 from tasks.protocol import Settings, Unsupported
 
 
@@ -102,7 +102,7 @@ class NengoDLClassifier:
     def _train_batch_eagerly(self, images: tf.Tensor, labels: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
         inputs = self._encode(tf.gather(images, batch))
         codes = tf.gather(self.codes, tf.gather(labels, batch))
-        _, rates, gradients = forward_and_back(self.network, inputs, codes)
+        _, rates, gradients = forward_and_back(self.network, self.task.loss, inputs, codes)
         self.optimizer.step(gradients)
         return rates
 
@@ -129,7 +129,8 @@ class NengoDLClassifier:
         network = self._network(kept_network, inputs.shape[1], probed=True)
         network.load_weights(self.weights())
         sequence = tf.constant(np.moveaxis(inputs, 2, -1), self.dtype)
-        spikes, _, gradients = kept_graph(network, training)(sequence, tf.constant(codes, self.dtype))
+        run = kept_graph(network, self.task.loss if training else None)
+        spikes, _, gradients = run(sequence, tf.constant(codes, self.dtype))
         return Trace(
             spikes=tuple(
                 _channels_first(layer, shape) for layer, shape in zip(spikes, network.shapes, strict=True)
@@ -147,13 +148,29 @@ def forward(network: Network, inputs: tf.Tensor, codes: tf.Tensor) -> Outcome:
     return spikes, tf.reduce_mean(spikes[-1], axis=0), []
 
 
-def forward_and_back(network: Network, inputs: tf.Tensor, codes: tf.Tensor) -> Outcome:
+def mean_squared_error(codes: tf.Tensor, rates: tf.Tensor) -> tf.Tensor:
+    """Over batch and outputs, both [N, outputs]."""
+    return tf.reduce_mean(tf.square(rates - codes))
+
+
+def cross_entropy(codes: tf.Tensor, rates: tf.Tensor) -> tf.Tensor:
+    """Of the rates as logits against one-hot codes, both [N, outputs], mean over the batch."""
+    return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(codes, rates))
+
+
+LOSSES: dict[Loss, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
+    "mse": mean_squared_error,
+    "cross_entropy": cross_entropy,
+}
+
+
+def forward_and_back(network: Network, loss: Loss, inputs: tf.Tensor, codes: tf.Tensor) -> Outcome:
     """Spikes of the probed layers, output rates [N, outputs] and the gradients of ``network.trainable``."""
     with tf.GradientTape() as tape:
         spikes = network(inputs, training=True)
         rates = tf.reduce_mean(spikes[-1], axis=0)
-        loss = tf.reduce_mean(tf.square(rates - codes))
-    return spikes, rates, tape.gradient(loss, list(network.trainable.values()))
+        value = LOSSES[loss](codes, rates)
+    return spikes, rates, tape.gradient(value, list(network.trainable.values()))
 
 
 # Graphs take seconds to build, so that a network that is traced serves every classifier of its size: whoever
@@ -162,9 +179,9 @@ kept_network = cache(Network)
 
 
 @cache
-def kept_graph(network: Network, training: bool) -> Callable[[tf.Tensor, tf.Tensor], Outcome]:
-    """``forward_and_back`` of a kept network in training, else ``forward``."""
-    return tf.function(partial(forward_and_back if training else forward, network))
+def kept_graph(network: Network, loss: Loss | None) -> Callable[[tf.Tensor, tf.Tensor], Outcome]:
+    """``forward_and_back`` of a kept network by this loss; without one, ``forward``."""
+    return tf.function(partial(forward_and_back, network, loss) if loss else partial(forward, network))
 
 
 def _channels_first(spikes: tf.Tensor, shape: tuple[int, ...]) -> Array:

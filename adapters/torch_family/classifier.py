@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -16,10 +16,15 @@ from adapters.torch_family.encode import ENCODERS, Encode
 from adapters.torch_family.network import SpikingNetwork
 from tasks.classify.codes import code_table
 from tasks.classify.protocol import Array, Trace
-from tasks.classify.spec import Classify, Spike
+from tasks.classify.spec import Classify, Loss, Spike
 from tasks.protocol import Settings
 
 TENSORS = ("weight", "bias", "running_mean", "running_var")
+# of rates and codes [N, outputs]; the codes of cross-entropy are one-hot, which torch takes for shares
+LOSSES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": functional.mse_loss,
+    "cross_entropy": functional.cross_entropy,
+}
 
 
 class TorchClassifier:
@@ -37,6 +42,7 @@ class TorchClassifier:
         self.dtype = torch.float64 if settings.precision == "float64" else torch.float32
         self.network = network.to(self.device, self.dtype)
         self.encode = encode or ENCODERS[task.encoder]
+        self.loss = LOSSES[task.loss]
         self.codes = torch.tensor(code_table(task), device=self.device, dtype=self.dtype)
         self.amp = settings.precision == "amp"
         # float16 needs its loss scaled; the CPU's bfloat16 has float32's range and does not
@@ -133,7 +139,7 @@ class TorchClassifier:
             inputs = self.encode(self.images[batch], self.task.steps, self.dtype)
             with self._autocast():
                 output = self._rates(inputs)
-                loss = functional.mse_loss(output, self.codes[self.labels[batch]])
+                loss = self.loss(output, self.codes[self.labels[batch]])
             self.optimizer.zero_grad()
             self.scaler.scale(loss).backward()
             self.scaler.step(self.optimizer)
@@ -172,7 +178,7 @@ class TorchClassifier:
             if constant:
                 sequence = sequence.expand(len(inputs), *sequence.shape[1:])
             with torch.set_grad_enabled(training), self._autocast():
-                loss = functional.mse_loss(self._rates(sequence), target)
+                loss = self.loss(self._rates(sequence), target)
             gradients = {}
             if training:
                 loss.backward()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import seaborn as sns
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bench.records import Cell, CurvePoint, Record
+from bench.records import Cell, Record
 from bench.report.drawing import Kind, Styles, bars, label, memory_bars, plain_logarithm, stroke
 from bench.report.figures import FIGURES
 from bench.report.pages import Page
@@ -22,7 +22,7 @@ _LOGARITHMIC_FROM = 20.0  # ratio of the largest to the smallest time
 
 
 def _accuracy_over_speed(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
-    series = []
+    series: _Series = []
     for row in rows:
         figures = [record.figures for record in row.records]
         points = [
@@ -31,74 +31,113 @@ def _accuracy_over_speed(section: Section, rows: Sequence[Row], look: Styles) ->
             if "epoch_seconds" in f and "test_accuracy" in f
         ]
         series.append((row, points))
-    return _points(
-        series, look, x="seconds per epoch", y=_accuracy_of(section, "test_images"), joined=False, timed=True
-    )
-
-
-def _accuracy_of(section: Section, images: str) -> str:
-    return f"{FIGURES['test_accuracy'].heading}, {section.cell.work.get(images, 0):,} images"
+    panels = {_over(FIGURES["test_accuracy"].heading, section, "test_images"): series}
+    return _points(panels, look, x="seconds per epoch", joined=False, timed=True)
 
 
 def _accuracy_over_epochs(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
-    figure = _curves(section, rows, look, "epoch", lambda point: point.epoch, timed=False)
-    if figure is not None:
-        figure.axes[0].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    return figure
+    panels = {
+        _over(FIGURES["train_accuracy"].heading, section, "train_images"): _curves(
+            rows, "epoch", "train_accuracy"
+        ),
+        _over(FIGURES["test_accuracy"].heading, section, "curve_images"): _curves(
+            rows, "epoch", "test_accuracy"
+        ),
+    }
+    return _points(panels, look, x="epoch", joined=True)
+
+
+def _loss_over_epochs(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
+    panels = {
+        _over("train loss", section, "train_images"): _curves(rows, "epoch", "loss"),
+        _over("test loss", section, "curve_images"): _curves(rows, "epoch", "test_loss"),
+    }
+    return _points(panels, look, x="epoch", joined=True, least=0.0)
 
 
 def _accuracy_over_time(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
-    x = "training time so far (s)"
-    return _curves(section, rows, look, x, lambda point: point.train_seconds, timed=True)
+    series = _curves(rows, "train_seconds", "test_accuracy")
+    panels = {_over(FIGURES["test_accuracy"].heading, section, "curve_images"): series}
+    return _points(panels, look, x="training time so far (s)", joined=True, timed=True)
 
 
-def _widen(axes: Axes) -> None:
-    """Show at least some points of accuracy, so that tenths of one don't look like a difference."""
+def _over(what: str, section: Section, images: str) -> str:
+    return f"{what}, {section.cell.work.get(images, 0):,} images"
+
+
+def _widen(axes: Axes, least: float) -> None:
+    """Show at least so much of the value, so that tenths of a point don't look like a difference."""
     low, high = axes.get_ylim()
-    missing = ACCURACY_SPAN - (high - low)
+    missing = least - (high - low)
     if missing > 0:
         axes.set_ylim(low - missing / 2, high + missing / 2)
 
 
-def _curves(
-    section: Section,
-    rows: Sequence[Row],
-    look: Styles,
-    x: str,
-    where: Callable[[CurvePoint], float],
-    *,
-    timed: bool,
-) -> Figure | None:
-    series = [
+_Series = list[tuple[Row, list[list[tuple[float, float]]]]]
+
+
+def _curves(rows: Sequence[Row], x: str, y: str) -> _Series:
+    """One field of the curves' points over another, an accuracy in %."""
+    scale = 100 if y.endswith("accuracy") else 1
+    return [
         (
             row,
             [
-                [(where(p), 100 * p.test_accuracy) for p in record.curve if p.test_accuracy is not None]
+                [(getattr(p, x), scale * value) for p in record.curve if (value := getattr(p, y)) is not None]
                 for record in row.records
             ],
         )
         for row in rows
     ]
-    return _points(series, look, x=x, y=_accuracy_of(section, "curve_images"), joined=True, timed=timed)
-
-
-_Points = list[tuple[float, float]]
 
 
 def _points(
-    series: Sequence[tuple[Row, list[_Points]]], look: Styles, *, x: str, y: str, joined: bool, timed: bool
+    panels: Mapping[str, _Series],
+    look: Styles,
+    *,
+    x: str,
+    joined: bool,
+    timed: bool = False,
+    least: float = ACCURACY_SPAN,
 ) -> Figure | None:
-    """Runs of points (one run per seed), joined by lines or not, with the legend beside the axes."""
+    """A panel for each value that was measured, by its label, and one legend beside them.
+
+    Runs of points, one per seed, are joined by lines or not; all panels have one scale of at least ``least``.
+    """
+    known = {y: found for y, series in panels.items() if (found := _finite(series))}
+    if not known:
+        return None
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    every = figure.subplots(1, len(known), sharey=True, squeeze=False)[0]
+    for axes, (y, series) in zip(every, known.items(), strict=True):
+        _panel(axes, series, look, joined=joined)
+        axes.set(xlabel=x, ylabel=y)
+        axes.margins(0.06)
+        if x == "epoch":
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        if timed:
+            _spread(axes, [run[-1][0] for _, runs in series for run in runs])
+        sns.despine(ax=axes)
+    _widen(every[0], least)
+    named = {
+        name: line for axes in every for line, name in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    for line in figure.legend(named.values(), named.keys(), loc="outside right upper").get_lines():
+        line.set_markersize(6.5)
+    return figure
+
+
+def _finite(series: _Series) -> _Series:
+    """Those with points, and of the points the finite ones."""
     known = [
         (row, [[point for point in run if all(map(math.isfinite, point))] for run in runs])
         for row, runs in series
     ]
     known = [(row, [run for run in runs if run]) for row, runs in known]
-    known = [(row, runs) for row, runs in known if runs]
-    if not known:
-        return None
-    figure = Figure(figsize=(8, 4.2), layout="constrained")
-    axes = figure.subplots()
+    return [(row, runs) for row, runs in known if runs]
+
+
+def _panel(axes: Axes, known: _Series, look: Styles, *, joined: bool) -> None:
     for index, (row, runs) in enumerate(known):
         style = stroke(look[row.adapter, row.variant], index, len(known))
         if not joined:
@@ -115,15 +154,6 @@ def _points(
                 legend=False,
                 ax=axes,
             )
-    axes.set(xlabel=x, ylabel=y)
-    axes.margins(0.06)
-    _widen(axes)
-    if timed:
-        _spread(axes, [run[-1][0] for _, runs in known for run in runs])
-    sns.despine(ax=axes)
-    for line in figure.legend(loc="outside right upper").get_lines():
-        line.set_markersize(6.5)
-    return figure
 
 
 def _spread(axes: Axes, times: Sequence[float]) -> None:
@@ -154,6 +184,8 @@ def _work(cell: Cell) -> str:
     if "train_images" in work:
         epochs = "1 epoch" if work["epochs"] == 1 else f"{work['epochs']} epochs"
         words = [f"{work['train_images']:,} training images", *words, epochs]
+    if work.get("loss", "mse") != "mse":
+        words.append(f"{work['loss'].replace('_', '-')} loss")
     return ", ".join([*words, f"{work['test_images']:,} test images"])
 
 
@@ -178,7 +210,8 @@ PAGE = Page(
     plots=(
         Kind("accuracy-speed", "test accuracy against time per epoch", _accuracy_over_speed),
         Kind("epoch-seconds", "time per epoch", _epoch_bars),
-        Kind("accuracy-epochs", "test accuracy over epochs", _accuracy_over_epochs),
+        Kind("accuracy-epochs", "accuracy over epochs", _accuracy_over_epochs),
+        Kind("loss-epochs", "loss over epochs", _loss_over_epochs),
         Kind("accuracy-time", "test accuracy over training time", _accuracy_over_time),
         Kind("memory", "peak memory", memory_bars),
     ),

@@ -83,7 +83,7 @@ Styles = dict[tuple[str, str], Style]
 def styles(cells: Sequence[Cell]) -> Styles:
     """The style of every (adapter, variant) of a run."""
     variants: dict[str, list[str]] = {}
-    for adapter, variant in sorted({(cell.adapter, cell.variant) for cell in cells}):
+    for adapter, variant in sorted({(cell.adapter, cell.way) for cell in cells}):
         variants.setdefault(adapter, []).append(variant)
     palette = sns.color_palette(_COLOURS if len(variants) <= len(_COLOURS) else "husl", len(variants))
     return {

@@ -28,7 +28,7 @@ _HEATS = (
 ).split()
 _TURNS = "cell heat round phase epoch seconds compared foreign disturbed".split()
 _METRICS = "cell metric value bound".split()
-_CURVES = "cell epoch loss train_accuracy test_accuracy seconds train_seconds".split()
+_CURVES = "cell epoch loss test_loss train_accuracy test_accuracy seconds train_seconds".split()
 _PARITY = ["cell", *_CELL, *"device precision status parity reason metric probe value bound".split()]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet takes a cell for a formula

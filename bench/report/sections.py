@@ -20,7 +20,7 @@ from bench.report.statistics import (
     paired,
     through,
 )
-from bench.report.text import differing, first_line
+from bench.report.text import first_line, titled
 from tasks.families import families
 
 Tier = Literal["compared", "reduced precision", "open", "not compared"]
@@ -63,10 +63,10 @@ class Heat:
 class Row:
     """The seeds of one adapter and variant that ended alike; ``pending`` ones have no records.
 
-    ``apart``: why figures that are right don't belong beside the others'.  ``ratio``: its time over the
-    baseline's (1 for the baseline itself), where it is compared.  ``group``: rows of one letter are as fast
-    as the fastest of them, as far as this run can say, and "?" follows where it cannot; empty where it is
-    not compared.
+    ``variant``: followed by the precision, where that is not float32.  ``apart``: why figures that are right
+    don't belong beside the others'.  ``ratio``: its time over the baseline's (1 for the baseline itself),
+    where it is compared.  ``group``: rows of one letter are as fast as the fastest of them, as far as this
+    run can say, and "?" follows where it cannot; empty where it is not compared.
     """
 
     adapter: str
@@ -202,23 +202,22 @@ def _is_sound(record: Record) -> bool:
 
 
 def _key(record: Record) -> tuple[str, str]:
-    return record.cell.adapter, record.cell.variant
+    return record.cell.adapter, record.cell.way
 
 
 def _asked(cell: Cell) -> dict[str, Any]:
     """What cells of one task must share to stand in one section."""
-    return {**cell.amounts, **cell.task_values, "precision": cell.precision}
+    return {**cell.amounts, **cell.task_values}
 
 
 def _title(cell: Cell, firsts: Sequence[Cell]) -> str:
-    words = differing(_asked(cell), (_asked(first) for first in firsts if first.task == cell.task))
-    return f"{cell.task} ({words})" if words else cell.task
+    return titled(cell.task, _asked(cell), (_asked(first) for first in firsts if first.task == cell.task))
 
 
 def _rows(cells: Sequence[Cell], finished: Mapping[str, Record], device: str) -> list[Row]:
     found: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
-        found.setdefault((cell.adapter, cell.variant), []).append(cell)
+        found.setdefault((cell.adapter, cell.way), []).append(cell)
     rows = []
     for (adapter, variant), planned in found.items():
         outcomes: dict[str, list[Record]] = {}

@@ -254,7 +254,7 @@ def certificates(manifest: Manifest, records: Iterable[Record]) -> list[tuple[st
 
 
 def _certificates(cells: list[Cell], finished: Mapping[str, Record]) -> Table:
-    cells.sort(key=lambda cell: (cell.task, cell.adapter, cell.variant, cell.precision))
+    cells.sort(key=lambda cell: (cell.task, cell.adapter, cell.way))
     found = [finished[cell.cell] for cell in cells if cell.cell in finished]
     # a bound of 0 is a yes or no; those are counted together
     graded = [m.metric for record in found for m in record.metrics if m.bound]
@@ -269,18 +269,20 @@ def _certificates(cells: list[Cell], finished: Mapping[str, Record]) -> Table:
         Heading("status"),
         Heading("reason", below=True),
     ]
-    rows = [_certificate_row(cell, finished.get(cell.cell), columns) for cell in cells]
+    rows = []
+    for cell in cells:
+        peers = (other.task_values for other in cells if other.task == cell.task)
+        first = [Entry(text.titled(cell.task, cell.task_values, peers)), Entry(cell.adapter, cell.way)]
+        rows.append([*first, *_certificate(cell, finished.get(cell.cell), columns)])
     return Table(headings, [Group(rows)])
 
 
-def _certificate_row(cell: Cell, record: Record | None, columns: Sequence[str]) -> list[Entry]:
-    first = [Entry(cell.task), Entry(cell.adapter, cell.variant)]
+def _certificate(cell: Cell, record: Record | None, columns: Sequence[str]) -> list[Entry]:
     if record is None:
-        return [*first, *[Entry(ABSENT)] * (3 + len(columns)), Entry(PENDING), Entry("")]
+        return [*[Entry(ABSENT)] * (3 + len(columns)), Entry(PENDING), Entry("")]
     judged = [metric for metric in record.metrics if metric.bound is not None]
     passed = sum(metric.value <= metric.bound for metric in judged if metric.bound is not None)
     return [
-        *first,
         Entry(record.parity or ABSENT),
         *(_deviation([m for m in record.metrics if m.metric == c], cell.precision) for c in columns),
         Entry(f"{passed} of {len(judged)}" if judged else ABSENT),

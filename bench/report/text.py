@@ -73,6 +73,12 @@ def differing(values: Mapping[str, object], peers: Iterable[Mapping[str, object]
     )
 
 
+def titled(task: str, values: Mapping[str, object], peers: Iterable[Mapping[str, object]]) -> str:
+    """The task's name, with what tells this point of it from its peers."""
+    words = differing(values, peers)
+    return f"{task} ({words})" if words else task
+
+
 def plain(value: object) -> str:
     """A value of a profile, a setting or a machine as text."""
     if value is None:

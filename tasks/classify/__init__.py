@@ -48,11 +48,13 @@ class _Classification:
                 f"{amounts.train_images} training images make no batch of {task.batch}: "
                 f"raise train_images to at least {task.batch}, or lower batch of {task.name}"
             )
-        return shared | {
+        shared |= {
             "train_images": amounts.train_images,
             "curve_images": amounts.curve_images,
             "epochs": epochs_of(task, learning),
         }
+        # other ways of learning have a loss of their own
+        return shared | {"loss": task.loss} if learning == "bptt" else shared
 
     def dataset(self, task: Classify) -> Dataset:
         """See the protocol."""

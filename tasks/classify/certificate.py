@@ -108,7 +108,8 @@ def _as_reference(classifier: Classifier, probe: Probe, bounds: Bounds, learns: 
         inputs, codes = probe.inputs, probe.codes
         if samples is not everything:
             inputs, codes = inputs[:, samples], codes[samples]
-        truth = reference.run(probe.task.layers, probe.weights, inputs, codes, training=training)
+        task = probe.task
+        truth = reference.run(task.layers, probe.weights, inputs, codes, training=training, loss=task.loss)
         trace = classifier.trace(inputs, codes, training=training)
         where = f"{probe.name}, {mode}"
         yield _Found("shape mismatches", where, _shape_mismatches(trace, truth), 0)

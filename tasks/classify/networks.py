@@ -15,6 +15,7 @@ from tasks.classify.spec import (
     LabelCode,
     Layer,
     Linear,
+    Loss,
     MaxPool,
     Neuron,
     Spike,
@@ -22,7 +23,9 @@ from tasks.classify.spec import (
 )
 
 
-def fc_lif(*, hidden: int = 0, steps: int = 100, batch: int = 128, epochs: int = 100) -> Classify:
+def fc_lif(
+    *, hidden: int = 0, loss: Loss = "mse", steps: int = 100, batch: int = 128, epochs: int = 100
+) -> Classify:
     """784-10, LIF tau 2, Poisson input: the network of SpikingJelly's ``lif_fc_mnist`` example.
 
     With ``hidden`` neurons (0: none) in a layer between.
@@ -35,6 +38,7 @@ def fc_lif(*, hidden: int = 0, steps: int = 100, batch: int = 128, epochs: int =
         layers=(Flatten(), *between, Linear(features=10), neuron),
         steps=steps,
         encoder="poisson",
+        loss=loss,
         optimizer="adam",
         lr=1e-3,
         batch=batch,
@@ -43,17 +47,29 @@ def fc_lif(*, hidden: int = 0, steps: int = 100, batch: int = 128, epochs: int =
 
 
 def csnn(
-    *, channels: int = 64, hidden: int = 1024, steps: int = 4, batch: int = 128, epochs: int = 64
+    *,
+    channels: int = 64,
+    hidden: int = 1024,
+    loss: Loss = "mse",
+    steps: int = 4,
+    batch: int = 128,
+    epochs: int = 64,
 ) -> Classify:
     """Convolutional SNN, BatchNorm over T x N: the network of SpikingJelly's ``conv_fashion_mnist``."""
-    return _csnn("csnn", "time_batch", channels, hidden, steps, batch, epochs)
+    return _csnn("csnn", "time_batch", channels, hidden, loss, steps, batch, epochs)
 
 
 def csnn_stepbn(
-    *, channels: int = 64, hidden: int = 1024, steps: int = 4, batch: int = 128, epochs: int = 64
+    *,
+    channels: int = 64,
+    hidden: int = 1024,
+    loss: Loss = "mse",
+    steps: int = 4,
+    batch: int = 128,
+    epochs: int = 64,
 ) -> Classify:
     """``csnn`` with BatchNorm step by step, which is what a loop over time does: a different task."""
-    return _csnn("csnn_stepbn", "batch", channels, hidden, steps, batch, epochs)
+    return _csnn("csnn_stepbn", "batch", channels, hidden, loss, steps, batch, epochs)
 
 
 def _csnn(
@@ -61,6 +77,7 @@ def _csnn(
     over: Literal["time_batch", "batch"],
     channels: int,
     hidden: int,
+    loss: Loss,
     steps: int,
     batch: int,
     epochs: int,
@@ -82,6 +99,7 @@ def _csnn(
         ),
         steps=steps,
         encoder="direct",
+        loss=loss,
         optimizer="sgd",
         lr=0.1,
         momentum=0.9,
@@ -95,6 +113,7 @@ def conv_lif(
     channels: int = 128,
     hidden: int = 64,
     code: LabelCode = "onehot",
+    loss: Loss = "mse",
     steps: int = 4,
     batch: int = 64,
     lr: float = 0.01,
@@ -107,7 +126,8 @@ def conv_lif(
     learning rate, sizes and label codes; ours are steps, tau, threshold, direct input and Adam.
 
     Raises:
-        ValueError: a count is below 1, channels are no multiple of 4, or the code is unknown.
+        ValueError: a count is below 1, channels are no multiple of 4, or code or loss is unknown or does
+            not fit the other.
     """
     one_of("code", code, LabelCode)
     if _count("channels", channels) % 4:
@@ -129,6 +149,7 @@ def conv_lif(
             neuron,
         ),
         label_code=code,
+        loss=loss,
         steps=steps,
         encoder="direct",
         optimizer="adam",

@@ -143,7 +143,7 @@ def _drive(neuron: Neuron, task: Classify) -> Probe:
         task=small,
         weights={"1.weight": np.eye(outputs)},
         inputs=inputs.reshape(steps, len(currents), *shape),
-        codes=np.zeros((len(currents), outputs)),
+        codes=code_table(small)[: len(currents)],
     )
 
 

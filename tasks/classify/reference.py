@@ -13,7 +13,19 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from tasks.classify.spec import BatchNorm, Classify, Conv, Flatten, Layer, Linear, MaxPool, Neuron, Spike
+from tasks.classify.losses import loss_of
+from tasks.classify.spec import (
+    BatchNorm,
+    Classify,
+    Conv,
+    Flatten,
+    Layer,
+    Linear,
+    Loss,
+    MaxPool,
+    Neuron,
+    Spike,
+)
 
 Float = NDArray[np.float64]
 Weights = dict[str, Float]
@@ -42,7 +54,13 @@ class Truth:
 
 
 def run(
-    layers: Sequence[Layer], weights: Mapping[str, Float], inputs: Float, codes: Float, *, training: bool
+    layers: Sequence[Layer],
+    weights: Mapping[str, Float],
+    inputs: Float,
+    codes: Float,
+    *,
+    training: bool,
+    loss: Loss = "mse",
 ) -> Truth:
     """Forward and, in training, backward pass of one batch.
 
@@ -52,6 +70,7 @@ def run(
         inputs: [T, N, *input_shape].
         codes: target rates [N, outputs].
         training: BatchNorm by batch statistics, and gradients.
+        loss: what the gradients are of.
     """
     sequence = np.asarray(inputs, np.float64)
     spikes, membranes = [], []
@@ -72,10 +91,10 @@ def run(
 
     steps = len(sequence)
     rates = sequence.mean(0)
-    error = rates - codes
+    value, to_rates = loss_of(rates, codes, loss)
     gradients: Weights = {}
     if training:
-        gradient = np.broadcast_to(2 * error / error.size / steps, sequence.shape)
+        gradient = np.broadcast_to(to_rates / steps, sequence.shape)
         for index, backward in reversed(backwards):
             gradient, found = backward(gradient)
             gradients |= {f"{index}.{name}": value for name, value in found.items()}
@@ -83,7 +102,7 @@ def run(
         spikes=tuple(spikes),
         membranes=tuple(membranes),
         rates=rates,
-        loss=float((error**2).mean()),
+        loss=value,
         gradients=gradients,
         statistics=statistics,
     )
@@ -281,7 +300,7 @@ class Optimizer:
 
 def train_batch(task: Classify, weights: Weights, optimizer: Optimizer, inputs: Float, codes: Float) -> Float:
     """One training step in place, running statistics included; rates [N, outputs] before the update."""
-    truth = run(task.layers, weights, inputs, codes, training=True)
+    truth = run(task.layers, weights, inputs, codes, training=True, loss=task.loss)
     optimizer.step(weights, truth.gradients)
     weights.update(truth.statistics)
     return truth.rates

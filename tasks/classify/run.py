@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tasks.classify import checkpoint, images, real_size, values
 from tasks.classify.codes import CODES_OF_BITS, code_table, decode, decode_bitwise
 from tasks.classify.images import Images, encode
+from tasks.classify.losses import loss_of
 from tasks.classify.protocol import Array, Classifier
 from tasks.classify.spec import Classify
 from tasks.classify.values import Float
@@ -190,15 +191,17 @@ def _learn(
         if epoch == 1:
             first_rates = parts[0][: task.batch]
         rates, labels = np.concatenate(parts), data.train_labels[order.ravel()]
-        test_accuracy = None
+        test_loss = test_accuracy = None
         if amounts.curve_images:
             seen = classifier.predict(data.test_images[: amounts.curve_images])
             seen = _checked(task, seen, amounts.curve_images)
-            test_accuracy = _accuracy(task, seen, data.test_labels[: amounts.curve_images])
+            test_labels = data.test_labels[: amounts.curve_images]
+            test_loss, test_accuracy = _loss(task, seen, test_labels), _accuracy(task, seen, test_labels)
         _check_weights(classifier.weights())
         point = {
             "epoch": epoch,
-            "loss": float(((rates - code_table(task)[labels]) ** 2).mean()),
+            "loss": _loss(task, rates, labels),
+            "test_loss": test_loss,
             "train_accuracy": _accuracy(task, rates, labels),
             "test_accuracy": test_accuracy,
             "seconds": seconds,
@@ -268,6 +271,10 @@ def _digest(weights: Mapping[str, Array]) -> str:
 
 def _accuracy(task: Classify, rates: Float, labels: NDArray[np.uint8]) -> float:
     return float((decode(task, rates) == labels).mean())
+
+
+def _loss(task: Classify, rates: Float, labels: NDArray[np.uint8]) -> float:
+    return loss_of(rates, code_table(task)[labels], task.loss)[0]
 
 
 def _by_class(task: Classify, rates: Float, labels: NDArray[np.uint8]) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 Encoder = Literal["poisson", "direct"]
 Optimizer = Literal["adam", "sgd"]
 LabelCode = Literal["onehot", "inverse", "binary", "gray"]
+Loss = Literal["mse", "cross_entropy"]
 
 
 def one_of(name: str, value: str, words: Any) -> None:
@@ -142,13 +143,15 @@ class Classify:
     """Train a spiking network on labelled images and classify by its output firing rates.
 
     The input is ``steps`` time steps long: ``poisson`` draws, per pixel and step, a spike with
-    probability pixel / 255; ``direct`` feeds pixel / 255 at every step.  The loss is the mean squared error,
-    over batch and outputs, between firing rates (spikes / steps) and the code of the label (codes.py).  The
+    probability pixel / 255; ``direct`` feeds pixel / 255 at every step.  The loss (losses.py) is that of
+    firing rates (spikes / steps): ``mse``, the mean squared error between them and the code of the label
+    (codes.py); or ``cross_entropy``, for one-hot codes alone, with the rates as logits of the classes.  The
     last partial batch of a training epoch is dropped.
     ``version`` is raised when the meaning of a task changes.
 
     Raises:
-        ValueError: a count is below 1 or a rate is not positive.
+        ValueError: a count is below 1, a rate is not positive, or the loss is unknown or does not
+            fit the label code.
     """
 
     name: str
@@ -158,6 +161,7 @@ class Classify:
     steps: int
     encoder: Encoder
     label_code: LabelCode = "onehot"
+    loss: Loss = "mse"
     classes: int = 10
     optimizer: Optimizer
     lr: float
@@ -171,6 +175,9 @@ class Classify:
                 raise ValueError(f"{field} must be at least 1, got {getattr(self, field)}")
         if self.lr <= 0:
             raise ValueError(f"lr must be positive, got {self.lr}")
+        one_of("loss", self.loss, Loss)
+        if self.loss == "cross_entropy" and self.label_code != "onehot":
+            raise ValueError(f"loss cross_entropy needs one-hot labels, got the code {self.label_code}")
 
     @property
     def network(self) -> str:

@@ -60,10 +60,12 @@ def trained_weights(task: Classify) -> dict[str, NDArray[np.float64]]:
     """Trained weights for those who cannot train; names and layouts as ``initial_weights`` has them.
 
     Raises:
-        LookupError: none are kept for this task.
+        LookupError: none are kept for this task, or with another loss.
     """
     path = TRAINED / f"{task.name}.npz"
     if not path.exists():
         raise LookupError(f"no trained weights are kept for {task.name}")
+    if task.loss != "mse":
+        raise LookupError(f"the weights that are kept for {task.name} were trained with the loss mse")
     with np.load(path) as archive:
         return {name: archive[name].astype(np.float64) for name in archive.files}

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from tasks import worker
 from tasks.classify import reference
 from tasks.classify.codes import code_table
+from tasks.classify.losses import loss_of
 from tasks.classify.networks import csnn_stepbn, fc_lif
 from tasks.classify.probes import extreme_images, random_weights, shrink
 from tasks.classify.protocol import Classifier
@@ -67,9 +68,9 @@ class Subject:
         worker.configure(self.module, settings)
         return self.module.VARIANTS[self.variant](task, settings)
 
-    def certify(self, name: str, settings: Settings) -> Iterator[Deviation]:
+    def certify(self, name: str, settings: Settings, **values: Any) -> Iterator[Deviation]:
         """The comparisons of a task's certificate."""
-        task = self.family.tasks[name]()
+        task = self.family.tasks[name](**values)
         learning = self.family.tables[self.table].learning
         assert learning is not None, f"table {self.table} has no certificates"
         return self.family.certify(self.module.VARIANTS[self.variant], task, settings, learning)
@@ -85,12 +86,12 @@ def small_csnn() -> Classify:
     return shrink(csnn_stepbn())
 
 
-def check_certificate(name: str, subject: Subject) -> None:
+def check_certificate(name: str, subject: Subject, **values: Any) -> None:
     """What the task asks for equals the reference's: spikes; gradients and timed path, or decoded values."""
     for precision in PRECISIONS:
         settings = replace(subject.settings, precision=precision)
         worker.configure(subject.module, settings)
-        parity, reason = verdict(subject.certify(name, settings), precision)
+        parity, reason = verdict(subject.certify(name, settings, **values), precision)
         assert parity != "wrong", reason
 
 
@@ -195,7 +196,8 @@ def check_training_lowers_the_loss(subject: Subject) -> None:
         for epoch in range(epochs):
             order = np.random.default_rng([3, epoch]).permutation(len(labels)).reshape(-1, task.batch)
             rates = workload.train_epoch(order)
-            losses.append(float(((rates - code_table(task)[labels[order.ravel()]]) ** 2).mean()))
+            codes = code_table(task)[labels[order.ravel()]]
+            losses.append(loss_of(rates.astype(np.float64), codes, task.loss)[0])
         assert losses[-1] < 0.5 * losses[0], f"{task.name}: loss from {losses[0]:.4f} to {losses[-1]:.4f}"
 
 
@@ -399,6 +401,10 @@ MODULE: dict[str, Check] = {
     "settings-read-back": check_settings_read_back,
 }
 LEARNING: dict[str, Check] = {
+    **{
+        f"certificate-{name}-cross_entropy": partial(check_certificate, name, loss="cross_entropy")
+        for name in ("fc_lif", "csnn")
+    },
     "rates": check_rates,
     "weights-round-trip": check_weights_round_trip,
     "looking-changes-nothing": check_looking_changes_nothing,

@@ -1,7 +1,7 @@
 """An honest ``Classifier`` in plain NumPy; a fake adapter overrides the one method that it gets wrong.
 
-The stateless layers and the optimiser are those of the reference.  A neuron's step is said anew, with its
-three slopes, so that whoever changes the step gets the matching back-propagation through time.
+The stateless layers, the losses and the optimiser are those of the reference.  A neuron's step is said
+anew, with its three slopes, so that whoever changes the step gets the matching back-propagation through time.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tasks.classify import reference
 from tasks.classify.codes import code_table
 from tasks.classify.images import encode
+from tasks.classify.losses import loss_of
 from tasks.classify.protocol import Array, Trace
 from tasks.classify.spec import BatchNorm, Classify, Neuron, Spike
 from tasks.protocol import Settings, Unsupported
@@ -130,7 +131,8 @@ class NumpyClassifier:
         rates = sequence.mean(0)
         gradients: Weights = {}
         if training:
-            grad = np.broadcast_to(2 * (rates - codes) / sequence.size, sequence.shape)
+            _, to_rates = loss_of(rates, codes, self.task.loss)
+            grad = np.broadcast_to(to_rates / len(sequence), sequence.shape)
             for index, backward in reversed(backwards):
                 grad, found = backward(grad)
                 gradients |= {f"{index}.{name}": value for name, value in found.items()}
