@@ -194,5 +194,16 @@ PAGE = Page(
             "T",
             "Time steps that every image is shown for.",
         ),
+        (
+            "Poisson spikes",
+            "How fc_lif sees an image: at each step a pixel spikes or not, the likelier the darker it is drawn. "
+            "How far the mean over steps is off is the mean over pixels, in percent of black.",
+        ),
+        (
+            "read as",
+            "The class whose code is nearest to the firing rates of the output neurons. The pictures of spikes "
+            "are of the batch that is looked into once: its Poisson spikes are not those of the evaluation, so "
+            "that the same image may be read otherwise there.",
+        ),
     ),
 )
