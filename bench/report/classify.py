@@ -196,14 +196,14 @@ PAGE = Page(
         ),
         (
             "Poisson spikes",
-            "How fc_lif sees an image: at each step a pixel spikes or not, the likelier the darker it is drawn. "
-            "How far the mean over steps is off is the mean over pixels, in percent of black.",
+            "How fc_lif sees an image: at each step a pixel spikes or not, the likelier the darker it is "
+            "drawn. How far the mean over steps is off is itself a mean over pixels, in percent of black.",
         ),
         (
             "read as",
-            "The class whose code is nearest to the firing rates of the output neurons. The pictures of spikes "
-            "are of the batch that is looked into once: its Poisson spikes are not those of the evaluation, so "
-            "that the same image may be read otherwise there.",
+            "The class whose code is nearest to the firing rates of the output neurons. Spikes are kept of "
+            "one batch alone, with Poisson spikes other than those of the evaluation, so an image may be "
+            "read otherwise there.",
         ),
     ),
 )
