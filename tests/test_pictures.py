@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -171,9 +172,9 @@ def test_spikes_are_those_of_the_baseline() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-@pytest.mark.parametrize("records", [[poisson(*LABELS)], [direct()], [direct(channels=2)]])
-def test_no_word_of_a_picture_is_cut_off(kind: str, records: list[Record]) -> None:
-    figure = drawn(kind, *records)
+@pytest.mark.parametrize("make", [lambda: poisson(*LABELS), direct, lambda: direct(channels=2)])
+def test_no_word_of_a_picture_is_cut_off(kind: str, make: Callable[[], Record]) -> None:
+    figure = drawn(kind, make())
     assert figure is not None
     figure.draw_without_rendering()
     used = figure.get_tightbbox()
