@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bench.records import Cell, Record
+from bench.report import pictures
 from bench.report.drawing import Kind, Styles, bars, label, memory_bars, plain_logarithm, stroke
 from bench.report.figures import FIGURES
 from bench.report.pages import Page
@@ -214,6 +215,7 @@ PAGE = Page(
         Kind("loss-epochs", "loss over epochs", _loss_over_epochs),
         Kind("accuracy-time", "test accuracy over training time", _accuracy_over_time),
         Kind("memory", "peak memory", memory_bars),
+        *pictures.KINDS,
     ),
     terms=(
         (
@@ -224,6 +226,17 @@ PAGE = Page(
         (
             "T",
             "Time steps that every image is shown for.",
+        ),
+        (
+            "Poisson spikes",
+            "How fc_lif sees an image: at each step a pixel spikes or not, the likelier the darker it is "
+            "drawn. How far the mean over steps is off is itself a mean over pixels, in percent of black.",
+        ),
+        (
+            "read as",
+            "The class whose code is nearest to the firing rates of the output neurons. Spikes are kept of "
+            "one batch alone, with Poisson spikes other than those of the evaluation, so an image may be "
+            "read otherwise there.",
         ),
     ),
 )

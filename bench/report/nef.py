@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from statistics import median
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,7 +68,7 @@ _SPREAD = 0.4  # share of the narrowest gap between two sizes that the points at
 
 def _output_against_ideal(section: Section, rows: Sequence[Row], look: Styles) -> Drawing | None:
     """A line of panels per row, a column per stimulus, all on the same axes."""
-    found = [(row, _first(row, "recordings")) for row in rows]
+    found = [(row, row.shown("recordings")) for row in rows]
     known = [(row, {one["stimulus"]: one for one in recordings}) for row, recordings in found if recordings]
     if not known:
         return None
@@ -140,7 +139,7 @@ def _rmse_over_n(section: Section, rows: Sequence[Row], look: Styles) -> Drawing
 
 def _raster(section: Section, rows: Sequence[Row], look: Styles) -> Drawing | None:
     """A panel per row, a line of ticks per neuron of the first network's output."""
-    found = [(row, _first(row, "raster")) for row in rows]
+    found = [(row, row.shown("raster")) for row in rows]
     known = [(row, raster) for row, raster in found if raster]
     if not known:
         return None
@@ -170,11 +169,6 @@ def _raster(section: Section, rows: Sequence[Row], look: Styles) -> Drawing | No
 
 def _speed_bars(section: Section, rows: Sequence[Row], look: Styles) -> Drawing | None:
     return bars(rows, look, ("sim_speed", "build_seconds", "first_run_seconds"))
-
-
-def _first(row: Row, name: str) -> Any:
-    """What the first record that kept it shows under that name."""
-    return next((record.shows[name] for record in row.records if record.shows.get(name)), None)
 
 
 def _own_n(cell: Cell) -> int:

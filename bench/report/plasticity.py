@@ -29,7 +29,7 @@ def _receptive_fields(section: Section, rows: Sequence[Row], look: Styles) -> Dr
 
     Pictures are no figures: those that are compared with nothing are shown as well.
     """
-    known = [(row, fields) for row in section.rows if (fields := _first(row, "fields"))]
+    known = [(row, fields) for row in section.rows if (fields := row.shown("fields"))]
     if not known:
         return None
     pictures = [_mosaic(fields) for _, fields in known]
@@ -94,11 +94,6 @@ def _confusion(section: Section, rows: Sequence[Row], look: Styles) -> Drawing |
 
 def _time_bars(section: Section, rows: Sequence[Row], look: Styles) -> Drawing | None:
     return bars(rows, look, ("train_seconds", "eval_seconds"))
-
-
-def _first(row: Row, name: str) -> Any:
-    """What the first record that kept it shows under that name."""
-    return next((record.shows[name] for record in row.records if record.shows.get(name)), None)
 
 
 def _diagnoses(section: Section) -> Table:

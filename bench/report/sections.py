@@ -100,6 +100,10 @@ class Row:
         """The figure of every seed that has it."""
         return [r.figures[figure] for r in self.records if figure in r.figures]
 
+    def shown(self, name: str) -> Any:
+        """What the first seed that kept it shows under that name; None where none did."""
+        return next((r.shows[name] for r in self.records if r.shows.get(name)), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:

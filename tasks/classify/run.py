@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.classify import checkpoint, images, real_size, values
+from tasks.classify import checkpoint, images, pictures, real_size, values
 from tasks.classify.codes import CODES_OF_BITS, code_table, decode, decode_bitwise
 from tasks.classify.images import Images, encode
 from tasks.classify.losses import loss_of
@@ -120,11 +120,15 @@ def run(module: Any, task: Classify, job: Job) -> Generator[Turn, None, Result]:
             figures["best_test_accuracy"] = max(test_accuracy, learned.best_test_accuracy)
     yield Turn(phase="evaluate", seconds=eval_seconds, free=True)
     by_class = list(_by_class(task, rates, data.test_labels))
+    shows: dict[str, Any] = {"tested": pictures.tested(task, rates, data.test_images, data.test_labels)}
 
     if job.division == "open":  # the neurons are not those that the task names
-        return {"figures": figures, "metrics": by_class, "network": classifier.network}
-    weights_digest = _digest(classifier.weights())
-    by_layer, overall = _spike_rates(classifier, task, data.test_images, job.settings.seed)
+        return {"figures": figures, "shows": shows, "metrics": by_class, "network": classifier.network}
+    if learned:
+        shows["weights"] = _digest(classifier.weights())
+    inputs, layers = _traced(classifier, task, data.test_images, job.settings.seed)
+    by_layer, overall = _spike_rates(layers)
+    shows["traced"] = pictures.traced(task, inputs, layers, data.test_labels)
     if learned:
         seen = real_size.Seen(
             weights=weights,
@@ -135,7 +139,7 @@ def run(module: Any, task: Classify, job: Job) -> Generator[Turn, None, Result]:
         real_size.check(classifier, task, job.settings, seen)
     return {
         "figures": figures | {"spike_rate": overall},
-        "shows": {"weights": weights_digest} if learned else {},
+        "shows": shows,
         "metrics": by_class
         + [
             {"metric": "spike_rate", "of": {"layer": layer}, "value": rate}
@@ -289,14 +293,18 @@ def _by_class(task: Classify, rates: Float, labels: NDArray[np.uint8]) -> Iterat
             yield {"metric": "bit_accuracy", "of": {"output": output}, "value": float(share)}
 
 
-def _spike_rates(
+def _traced(
     classifier: Classifier, task: Classify, pictures: NDArray[np.uint8], seed: int
-) -> tuple[list[float], float]:
-    """Spikes per neuron and step on one batch of images, by layer and over all neurons."""
+) -> tuple[Float, tuple[Array, ...]]:
+    """One batch of images as the network's input, and the spikes of every layer."""
     rng = np.random.default_rng([seed, 2])
     inputs = encode(pictures[: task.batch], encoder=task.encoder, steps=task.steps, rng=rng)
     codes = np.zeros((inputs.shape[1], code_table(task).shape[1]))
-    layers = classifier.trace(inputs, codes, training=False).spikes
+    return inputs, classifier.trace(inputs, codes, training=False).spikes
+
+
+def _spike_rates(layers: Sequence[Array]) -> tuple[list[float], float]:
+    """Spikes per neuron and step, by layer and over all neurons."""
     fired = []
     for index, layer in enumerate(layers, start=1):
         spikes = values.spikes(layer)
