@@ -12,9 +12,11 @@ from torch import Tensor
 
 from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
+from adapters.torch_family.layer import TorchPass, stack
 from adapters.torch_family.network import folded
 from adapters.torch_family.surrogate import fire
 from tasks.classify.spec import Classify, Neuron
+from tasks.layer.spec import Layer
 from tasks.protocol import Build, Settings
 
 # Sinabs' interface of a spike function; its own SingleSpike returns float32 whatever the membrane is
@@ -55,8 +57,13 @@ def classifier(task: Classify, settings: Settings) -> TorchClassifier:
     return TorchClassifier(task, settings, folded(task, Neurons))
 
 
+def layer(task: Layer, settings: Settings) -> TorchPass:
+    """Variant ``sequence``."""
+    return TorchPass(settings, folded(stack(task), Neurons))
+
+
 versions = partial(family.versions, "sinabs")
 configure = family.configure
 sync = family.sync
 device_memory = family.device_memory
-VARIANTS: dict[str, Build] = {"folded": classifier}
+VARIANTS: dict[str, Build] = {"folded": classifier, "sequence": layer}

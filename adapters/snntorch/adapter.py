@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
+from adapters.torch_family.layer import TorchPass, stack
 from adapters.torch_family.nef import Dynamics, TorchNef
 from adapters.torch_family.network import from_cells
 from adapters.torch_family.surrogate import fire
 from tasks.classify.spec import Classify, Neuron
+from tasks.layer.spec import Layer
 from tasks.nef.model import Model
 from tasks.nef.spec import Nef
 from tasks.protocol import Build, Settings
@@ -62,6 +64,11 @@ def classifier(
     return TorchClassifier(task, settings, network)
 
 
+def layer(task: Layer, settings: Settings, *, leaky: type[snntorch.Leaky]) -> TorchPass:
+    """Variants ``loop`` and ``stock_loop``."""
+    return TorchPass(settings, from_cells(stack(task), partial(Cell, leaky=leaky), stepwise=False))
+
+
 class ExactLif(snntorch.SpikingNeuron):
     """A spiking neuron with a second state, the refractory time, which is kept to fractions of a step."""
 
@@ -98,4 +105,6 @@ VARIANTS: dict[str, Build] = {
     "step": partial(classifier, leaky=Leaky, stepwise=True),
     "stock": partial(classifier, leaky=snntorch.Leaky, stepwise=False),
     "batched": nef_simulator,
+    "loop": partial(layer, leaky=Leaky),
+    "stock_loop": partial(layer, leaky=snntorch.Leaky),
 }

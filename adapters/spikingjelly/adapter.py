@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from adapters.spikingjelly.plasticity import plastic
 from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
+from adapters.torch_family.layer import TorchPass, stack
 from adapters.torch_family.nef import Dynamics, TorchNef
-from adapters.torch_family.network import SpikingNetwork, Stepped, is_constant, state_dtype
+from adapters.torch_family.network import Layered, SpikingNetwork, Stepped, is_constant, state_dtype
 from tasks.classify.spec import (
     BatchNorm,
     Classify,
@@ -28,6 +29,7 @@ from tasks.classify.spec import (
     Spike,
     input_shapes,
 )
+from tasks.layer.spec import Layer as SingleLayer
 from tasks.nef.model import Model
 from tasks.nef.spec import Nef
 from tasks.protocol import Build, Settings
@@ -98,16 +100,23 @@ class MultiStep(SpikingNetwork):
         return sequence
 
 
-def classifier(task: Classify, settings: Settings, *, mode: StepMode) -> TorchClassifier:
-    """Variants ``multistep`` and ``step``."""
+def network(task: Layered, mode: StepMode) -> SpikingNetwork:
+    """SpikingJelly's modules for these layers."""
     shapes = input_shapes(task.layers, task.input_shape)
     modules = [module(spec, shape, mode) for spec, shape in zip(task.layers, shapes, strict=True)]
-    network: SpikingNetwork
     if mode == "s":
-        network = Stepped(task.layers, modules, functional.reset_net)
-    else:
-        network = MultiStep(task.layers, modules)
-    return TorchClassifier(task, settings, network)
+        return Stepped(task.layers, modules, functional.reset_net)
+    return MultiStep(task.layers, modules)
+
+
+def classifier(task: Classify, settings: Settings, *, mode: StepMode) -> TorchClassifier:
+    """Variants ``multistep`` and ``step``."""
+    return TorchClassifier(task, settings, network(task, mode))
+
+
+def single_layer(task: SingleLayer, settings: Settings) -> TorchPass:
+    """Variant ``sequence``."""
+    return TorchPass(settings, network(stack(task), "m"))
 
 
 class ExactLif(neuron.SimpleBaseNode):
@@ -162,4 +171,5 @@ VARIANTS: dict[str, Build] = {
     "step": partial(classifier, mode="s"),
     "batched": nef_simulator,
     "learner": plastic,
+    "sequence": single_layer,
 }

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from adapters.torch.plasticity import plastic
 from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
+from adapters.torch_family.layer import TorchPass, stack
 from adapters.torch_family.nef import Dynamics, TorchNef
 from adapters.torch_family.network import from_cells
 from adapters.torch_family.surrogate import fire
 from tasks.classify.spec import Classify, Neuron
+from tasks.layer.spec import Layer
 from tasks.nef.model import Model
 from tasks.nef.spec import Nef
 from tasks.protocol import Build, Settings
@@ -61,6 +63,11 @@ def classifier(task: Classify, settings: Settings, *, stepwise: bool) -> TorchCl
     return TorchClassifier(task, settings, from_cells(task, Cell, stepwise=stepwise))
 
 
+def layer(task: Layer, settings: Settings) -> TorchPass:
+    """Variant ``loop``."""
+    return TorchPass(settings, from_cells(stack(task), Cell, stepwise=False))
+
+
 def nef_simulator(task: Nef, settings: Settings, models: Sequence[Model]) -> TorchNef:
     """Variant ``batched``."""
     return TorchNef(task, settings, models, ExactLif)
@@ -75,4 +82,5 @@ VARIANTS: dict[str, Build] = {
     "step": partial(classifier, stepwise=True),
     "batched": nef_simulator,
     "products": plastic,
+    "loop": layer,
 }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from tasks.classify.spec import (
     BatchNorm,
-    Classify,
     Conv,
     Flatten,
     Layer,
@@ -24,6 +24,18 @@ from tasks.protocol import Unsupported
 
 # The reset of a framework's stateful modules, called before every batch.
 Reset = Callable[[nn.Module], None]
+
+
+class Layered(Protocol):
+    """What a network is built from: its layers, and the shape of one sample before them."""
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """In their order."""
+
+    @property
+    def input_shape(self) -> Shape:
+        """Without time and batch."""
 
 
 def stateless(layer: Layer, shape: Shape) -> nn.Module:
@@ -150,13 +162,13 @@ def rest(network: nn.Module) -> None:
             module.state = None
 
 
-def folded(task: Classify, neurons: Callable[[Neuron], nn.Module]) -> Folded:
-    """The network of a task from torch's stateless modules and spike modules over sequences [T, N, ...]."""
+def folded(task: Layered, neurons: Callable[[Neuron], nn.Module]) -> Folded:
+    """The network of these layers from torch's stateless modules, and spike modules over [T, N, ...]."""
     return Folded(task.layers, _modules(task, neurons))
 
 
-def from_cells(task: Classify, cell: Callable[[Neuron], nn.Module], *, stepwise: bool) -> SpikingNetwork:
-    """The network of a task from torch's stateless modules and a framework's cells.
+def from_cells(task: Layered, cell: Callable[[Neuron], nn.Module], *, stepwise: bool) -> SpikingNetwork:
+    """The network of these layers from torch's stateless modules and a framework's cells.
 
     A cell maps an input [N, ...] and its state (None at rest) to spikes [N, ...] and the next state.
 
@@ -168,7 +180,7 @@ def from_cells(task: Classify, cell: Callable[[Neuron], nn.Module], *, stepwise:
     return Stepped(task.layers, _modules(task, lambda neuron: OverSteps(cell(neuron))), rest)
 
 
-def _modules(task: Classify, neurons: Callable[[Neuron], nn.Module]) -> list[nn.Module]:
+def _modules(task: Layered, neurons: Callable[[Neuron], nn.Module]) -> list[nn.Module]:
     shapes = input_shapes(task.layers, task.input_shape)
     return [
         neurons(layer.neuron) if isinstance(layer, Spike) else stateless(layer, shape)

@@ -14,7 +14,8 @@ from bench.report.drawing import INK, PAPER, Styles, stroke
 from bench.report.sweeps import Sweep, Value
 from bench.report.text import plain
 
-_LOGARITHMIC_FROM = 4.0  # ratio of the largest to the smallest value
+_LOGARITHMIC_FROM = 4.0  # ratio of the largest to the smallest value of what is swept
+_FLAT_FROM = 10.0  # the same, of a time
 
 
 def draw(sweep: Sweep, look: Styles) -> Figure | None:
@@ -52,12 +53,23 @@ def draw(sweep: Sweep, look: Styles) -> Figure | None:
                 clip_on=False,
             )
         axes.set_title(shown.heading, loc="left", fontsize=9.5)
+        if shown.name == sweep.pace and _spans(axes):
+            axes.set_yscale("log")
+            axes.set_title(f"{shown.heading}, logarithmic", loc="left", fontsize=9.5)
         axes.margins(x=0.08, y=0.12)
         sns.despine(ax=axes)
     scale = ", logarithmic" if all_axes[0].get_xscale() == "log" else ""
-    figure.supxlabel(f"{sweep.key.replace('_', ' ')}{scale}; small rings are seeds", fontsize=10)
+    # a label of the whole figure would lie under the legend
+    middle = all_axes[(len(all_axes) - 1) // 2]
+    middle.set_xlabel(f"{sweep.key.replace('_', ' ')}{scale}; small rings are seeds")
     figure.legend(loc="outside lower right", ncols=3)
     return figure
+
+
+def _spans(axes: Axes) -> bool:
+    """Whether the largest value drawn is so many times the smallest that small ones lie flat on the axis."""
+    low, high = axes.dataLim.intervaly
+    return bool(low > 0 and high / low >= _FLAT_FROM)
 
 
 def _places(axes: Axes, sweep: Sweep) -> dict[Value, float]:

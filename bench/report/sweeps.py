@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from inspect import signature
+from itertools import combinations
 from statistics import mean
 from typing import Any
 
@@ -29,7 +30,7 @@ Value = str | int | float
 class Sweep:
     """Sections by the value of ``key``, in which alone they differ, in the order in which they are drawn.
 
-    ``figures``: the page's ``quality`` and pace and the host's memory, those that any row has.
+    ``figures``: the page's ``quality`` and ``pace`` and the host's memory, those that any row has.
     ``untimed``: the pace, where it is left out because the machine did something else.
     """
 
@@ -38,6 +39,7 @@ class Sweep:
     key: str
     points: tuple[tuple[Value, Section], ...]
     quality: str
+    pace: str
     figures: tuple[Figure, ...]
     untimed: Figure | None
 
@@ -119,6 +121,7 @@ def _sweep(
         key=key,
         points=tuple(points),
         quality=page.quality,
+        pace=page.pace,
         figures=tuple(
             FIGURES[name]
             for name in dict.fromkeys((page.quality, page.pace, "host_peak_bytes"))
@@ -160,6 +163,7 @@ def findings(sweep: Sweep) -> list[str]:
     for key, line in sweep.lines().items():
         for figure in sweep.figures:
             said += [f"{' '.join(key)}: {words}" for words in _about(sweep, line, figure)]
+    said += _crossovers(sweep)
     if sweep.untimed:
         left_out = sweep.untimed.heading
         return [*said, f"No {left_out}: of some value others used the CPU in more than a tenth of the turns."]
@@ -194,6 +198,22 @@ def _about(sweep: Sweep, line: dict[Value, Row], figure: Figure) -> Iterator[str
         return
     alike = [plain(value) for value in known if value != best and _is_alike(line, best, value, figure)]
     yield f"{words}; not told apart from it, seed by seed: {', '.join(alike) or 'none'}."
+
+
+def _crossovers(sweep: Sweep) -> Iterator[str]:
+    """Every pair of which one is faster at some values and slower at others, by the verdict of each heat."""
+    for one, other in combinations(sweep.lines(), 2):
+        words: dict[str, list[str]] = {}
+        for value, section in sweep.points:
+            rows = {row.key: row for row in section.rows if row.comparable}
+            if one in rows and other in rows and (found := section.difference(rows[one], rows[other])):
+                words.setdefault(found.verdict.word, []).append(plain(value))
+        if "faster" in words and "slower" in words:
+            key = sweep.key.replace("_", " ")
+            yield (
+                f"{' '.join(one)} is faster than {' '.join(other)} at {key} {', '.join(words['faster'])} and "
+                f"slower at {', '.join(words['slower'])}."
+            )
 
 
 def _is_alike(line: dict[Value, Row], one: Value, other: Value, figure: Figure) -> bool:
