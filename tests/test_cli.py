@@ -233,6 +233,7 @@ def test_the_command_parity_says_what_failed_that_is_not_declared(command: Comma
     (line,) = (line for line in said.out.splitlines() if line.startswith("certify-fc_lif-wrong-"))
     assert ": wrong: spike difference " in line
     assert "is complete: 1 certificates failed that are not declared." in said.out
+    assert "fc_lif (loss cross_entropy)" in said.out
     (run,) = said.runs
     rows = table(run / "parity.csv")
     assert {(row["adapter"], row["parity"]) for row in rows} == {("ok", "exact"), ("wrong", "wrong")}
