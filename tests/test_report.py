@@ -755,6 +755,7 @@ def test_curves_of_training_and_test_stand_side_by_side(name: str, expected: dic
         for axes in figure.axes
     }
     assert drawn == {label: [pytest.approx(values)] * 2 for label, values in expected.items()}
+    assert all(axes.yaxis.label.get_visible() for axes in figure.axes)
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["torch", "other"]

@@ -112,7 +112,8 @@ def _points(
     every = figure.subplots(1, len(known), sharey=True, squeeze=False)[0]
     for axes, (y, series) in zip(every, known.items(), strict=True):
         _panel(axes, series, look, joined=joined)
-        axes.set(xlabel=x, ylabel=y)
+        axes.set_xlabel(x)
+        axes.set_ylabel(y, visible=True)  # seaborn hides it where a scale is shared
         axes.margins(0.06)
         if x == "epoch":
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
