@@ -224,7 +224,7 @@ def _bits(kept: Shown) -> Float:
 
 
 def _unpacked(text: str) -> bytes:
-    return zlib.decompress(base64.b64decode(text))
+    return zlib.decompress(base64.urlsafe_b64decode(text))
 
 
 KINDS = (

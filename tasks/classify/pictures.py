@@ -1,6 +1,7 @@
 """What the report draws of a trained network: ten test images, what they are taken for, and its spikes.
 
-Arrays are kept small: bytes, or one bit each, compressed, in Base64, with their shape.
+Arrays are kept small: bytes, or one bit each, compressed, with their shape.  The text is URL-safe Base64, in
+which nothing looks like a path.
 """
 
 from __future__ import annotations
@@ -73,5 +74,5 @@ def _firsts(labels: NDArray[np.uint8]) -> NDArray[np.intp]:
 def _packed(array: NDArray[np.uint8] | NDArray[np.bool_]) -> dict[str, Any]:
     """An array of bytes, or of truth values as ``bits``."""
     kind, plain = ("bits", np.packbits(array)) if array.dtype == bool else ("bytes", array)
-    text = base64.b64encode(zlib.compress(plain.tobytes(), 9)).decode("ascii")
+    text = base64.urlsafe_b64encode(zlib.compress(plain.tobytes(), 9)).decode("ascii")
     return {"shape": list(array.shape), kind: text}
