@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bench.records import Cell, Record
-from bench.report import pictures
 from bench.report.drawing import Kind, Styles, bars, label, memory_bars, plain_logarithm, stroke
 from bench.report.figures import FIGURES
 from bench.report.pages import Page
+from bench.report.pictures import PICTURES
 from bench.report.sections import Row, Section
 
 ACCURACY_SPAN = 5.0  # percentage points
@@ -216,7 +216,7 @@ PAGE = Page(
         Kind("loss-epochs", "loss over epochs", _loss_over_epochs),
         Kind("accuracy-time", "test accuracy over training time", _accuracy_over_time),
         Kind("memory", "peak memory", memory_bars),
-        *pictures.KINDS,
+        *PICTURES,
     ),
     terms=(
         (

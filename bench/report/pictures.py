@@ -227,7 +227,7 @@ def _unpacked(text: str) -> bytes:
     return zlib.decompress(base64.urlsafe_b64decode(text))
 
 
-KINDS = (
+PICTURES = (
     Kind("answers", "what ten test images are taken for", _answers),
     Kind("first-spikes", "where an image first becomes spikes", _first_spikes),
     Kind("output-spikes", "output spikes", _output_spikes),
