@@ -1,0 +1,54 @@
+"""How near the machine's limit this work can run: kernels written by hand, and no framework."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+
+import numpy as np
+
+from adapters.limit.fc_lif import FullyConnected
+from adapters.limit.library import load
+from tasks.protocol import Build, Settings, Unsupported
+
+
+def configure(settings: Settings) -> dict[str, object]:
+    """Set the threads of the kernels; there is no TF32 or cuDNN in them, so that what was asked of those holds.
+
+    Every sum has an order that the number of threads alone decides, and the seed is a part of what the random
+    numbers are a function of.
+
+    Raises:
+        Unsupported: another device than the CPU is asked for, or nothing can be compiled here.
+    """
+    if settings.device != "cpu":
+        raise Unsupported("the kernels are written for the CPU alone")
+    return {
+        "device": "cpu",
+        "threads": load("runtime").set_threads(settings.threads),
+        "tf32": settings.tf32,
+        "cudnn_benchmark": settings.cudnn_benchmark,
+        "deterministic": settings.deterministic,
+        "seed": settings.seed,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and NumPy, and what has compiled the kernels for which instructions."""
+    compiler = ctypes.c_char_p.in_dll(load("runtime"), "compiler").value or b""
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "compiler": compiler.decode(),
+    }
+
+
+def sync() -> None:
+    """Nothing is ever pending on the CPU."""
+
+
+def device_memory() -> None:
+    """There is no device."""
+
+
+VARIANTS: dict[str, Build] = {"fused": FullyConnected}
