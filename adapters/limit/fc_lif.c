@@ -8,13 +8,16 @@
 #include "vector.h"
 #include <omp.h>
 
+#define ROW 16 // outputs whose weights lie side by side: for the ten classes, one cache line of float32
+#define PARTS (ROW / LANES)
+#define EACH(part) _Pragma("GCC unroll 8") for (int part = 0; part < PARTS; part++)
 #define GROUPS 8 // of four rows, whose tables of 16 sums stay in the first cache together
 #define BYTES 32 // processed at once; rows may be read and written that far beyond their end
 
 typedef struct {
-  int64_t inputs, outputs, blocks;  // blocks of LANES outputs
-  double tau, threshold, alpha;     // tau 0: no leak
-  real *weight, *first, *second;    // [blocks, inputs, LANES]; Adam's two moments beside the weights
+  int64_t inputs, outputs, blocks; // blocks of ROW outputs, the last one filled up by zeros
+  double tau, threshold, alpha;    // tau 0: no leak
+  real *weight, *first, *second;   // [blocks, inputs, ROW]; Adam's two moments beside the weights
 } Layer;
 
 typedef struct {
@@ -36,25 +39,25 @@ typedef struct {
   uint8_t *const *spikes; // out, if not NULL: of every layer [steps, size, outputs]
 } Batch;
 
-// One layer in the hands of one thread.
+// One layer in the hands of one thread.  A row is of ROW numbers, in PARTS vectors.
 typedef struct {
-  int64_t columns, width, groups; // inputs that may fire; bytes in a row of them, 4 x groups
+  int64_t columns, width, groups; // inputs that may fire; bytes in a line of them, 4 x groups
   int32_t *input;                 // [width] which ones; 0 where there is none
-  uint8_t *spikes;                // [4 x quarter, width] 0/1, whose last rows, from steps on, are 0
+  uint8_t *spikes;                // [4 x quarter, width] 0/1, whose last lines, from steps on, are 0
   uint8_t *nibbles;
-  vec *membrane; // [blocks, steps]: first currents, then the membranes before the reset
-  vec *delta;    // [blocks, 4 x quarter]: gradients of spikes, then of currents
-  vec *change;   // [blocks, inputs]: gradient of the weights, over all images of the thread
+  vec *membrane; // rows [blocks, steps]: first currents, then the membranes before the reset
+  vec *delta;    // rows [blocks, 4 x quarter]: gradients of spikes, then of currents
+  vec *change;   // rows [blocks, inputs]: gradient of the weights, over all images of the thread
 } Part;
 
 typedef struct {
   int64_t steps, quarter; // steps / 4, upwards
   Part *part;
   uint8_t *draws, *pixel;
-  vec *sum;
+  real *count; // [blocks, ROW] spikes of the last layer
 } Scratch;
 
-static int64_t up(int64_t count, int64_t to) { return (count + to - 1) / to * to; }
+static void *rows(int64_t count) { return room(count * ROW * sizeof(real)); }
 
 static Scratch *scratch(const Network *net) {
   Scratch *s = room(sizeof *s);
@@ -65,20 +68,20 @@ static Scratch *scratch(const Network *net) {
     const Layer *layer = net->layer + l;
     Part *p = s->part + l;
     p->columns = layer->inputs;
-    p->width = up(layer->inputs, l ? LANES : 4);
+    p->width = up(layer->inputs, l ? ROW : 4);
     p->groups = p->width / 4;
     p->input = room(sizeof *p->input * p->width);
     for (int64_t i = 0; i < layer->inputs; i++) p->input[i] = (int32_t)i;
     p->spikes = room(4 * s->quarter * p->width + 4 * BYTES);
     int64_t by_step = s->steps * up(p->groups, BYTES), by_column = up(s->quarter, GROUPS) * p->width;
     p->nibbles = room((by_step > by_column ? by_step : by_column) + BYTES);
-    p->membrane = room(sizeof(vec) * layer->blocks * s->steps);
-    p->delta = room(sizeof(vec) * layer->blocks * 4 * s->quarter);
-    p->change = room(sizeof(vec) * layer->blocks * layer->inputs);
+    p->membrane = rows(layer->blocks * s->steps);
+    p->delta = rows(layer->blocks * 4 * s->quarter);
+    p->change = rows(layer->blocks * layer->inputs);
   }
   s->draws = room(s->steps * s->part->width + PHILOX_BYTES);
   s->pixel = room(s->part->width + BYTES);
-  s->sum = room(sizeof(vec) * net->layer[net->layers - 1].blocks);
+  s->count = rows(net->layer[net->layers - 1].blocks);
   return s;
 }
 
@@ -87,7 +90,7 @@ static void leave(const Network *net, Scratch *s) {
     Part *p = s->part + l;
     free(p->input), free(p->spikes), free(p->nibbles), free(p->membrane), free(p->delta), free(p->change);
   }
-  free(s->part), free(s->draws), free(s->pixel), free(s->sum), free(s);
+  free(s->part), free(s->draws), free(s->pixel), free(s->count), free(s);
 }
 
 // Poisson spikes of an image: 1 with probability pixel / 255, by bytes that are uniform on 0..254.
@@ -153,42 +156,45 @@ static inline void pack(const uint8_t *restrict from, int64_t plane, uint8_t *re
       to[j] = from[j] | from[plane + j] << 1 | from[2 * plane + j] << 2 | from[3 * plane + j] << 3;
 }
 
-// out[to[r]] += sum over groups of those of the rows g, groups + g, 2 groups + g, 3 groups + g of the matrix whose
-// bits are set in nibbles[r by_row + g by_group]; rows are numbered through ``from`` and ``to``, unless NULL.
-static inline void add_product(const uint8_t *nibbles, int64_t by_row, int64_t by_group, int64_t rows,
+// out[to[r]] += the sum over groups of those of the rows g, groups + g, 2 groups + g, 3 groups + g of the matrix
+// whose bits are set in nibbles[r by_row + g by_group]; matrix and out are numbered through ``from`` and ``to``,
+// unless those are NULL.
+static inline void add_product(const uint8_t *nibbles, int64_t by_row, int64_t by_group, int64_t count,
                                int64_t groups, const vec *matrix, const int32_t *from, vec *out,
                                const int32_t *to) {
-  vec table[GROUPS][16] __attribute__((aligned(64)));
+  vec table[GROUPS][16][PARTS] __attribute__((aligned(64)));
   for (int64_t start = 0; start < groups; start += GROUPS) {
-    for (int64_t g = 0; g < GROUPS; g++) {
-      memset(table[g], 0, sizeof table[g]);
-      for (int64_t j = 0; j < 4 && start + g < groups; j++) {
+    memset(table, 0, sizeof table);
+    for (int64_t g = 0; g < GROUPS && start + g < groups; g++)
+      for (int64_t j = 0; j < 4; j++) {
         int64_t row = j * groups + start + g;
-        vec values = matrix[from ? from[row] : row];
-        for (int64_t i = 0; i < 1 << j; i++) table[g][(1 << j) + i] = table[g][i] + values;
+        const vec *values = matrix + (from ? from[row] : row) * PARTS;
+        for (int64_t i = 0; i < 1 << j; i++) EACH(k) table[g][(1 << j) + i][k] = table[g][i][k] + values[k];
       }
-    }
-    for (int64_t r = 0; r < rows; r++) {
+    for (int64_t r = 0; r < count; r++) {
       const uint8_t *index = nibbles + r * by_row + start * by_group;
-      vec *at = out + (to ? to[r] : r), even = *at, odd = all(0);
+      vec *at = out + (to ? to[r] : r) * PARTS, even[PARTS], odd[PARTS];
+      EACH(k) even[k] = at[k];
+      EACH(k) odd[k] = all(0);
+#pragma GCC unroll 8
       for (int64_t g = 0; g < GROUPS; g += 2) {
-        even += table[g][index[g * by_group]];
-        odd += table[g + 1][index[(g + 1) * by_group]];
+        EACH(k) even[k] += table[g][index[g * by_group]][k];
+        EACH(k) odd[k] += table[g + 1][index[(g + 1) * by_group]][k];
       }
-      *at = even + odd;
+      EACH(k) at[k] = even[k] + odd[k];
     }
   }
 }
 
 // Currents of a layer, from its spikes.
 static void currents(const Layer *layer, const Part *p, int64_t steps) {
-  int64_t row = up(p->groups, BYTES);
-  for (int64_t t = 0; t < steps; t++) pack(p->spikes + t * p->width, p->groups, p->nibbles + t * row, row);
-  memset(p->membrane, 0, sizeof(vec) * layer->blocks * steps);
+  int64_t line = up(p->groups, BYTES);
+  for (int64_t t = 0; t < steps; t++) pack(p->spikes + t * p->width, p->groups, p->nibbles + t * line, line);
+  memset(p->membrane, 0, sizeof(real) * ROW * layer->blocks * steps);
   for (int64_t b = 0; b < layer->blocks; b++) {
-    const vec *weight = (const vec *)layer->weight + b * layer->inputs;
-    vec *x = p->membrane + b * steps;
-    add_product(p->nibbles, row, 1, steps, p->groups, weight, p->input, x, NULL);
+    const vec *weight = (const vec *)layer->weight + b * layer->inputs * PARTS;
+    vec *x = p->membrane + b * steps * PARTS;
+    add_product(p->nibbles, line, 1, steps, p->groups, weight, p->input, x, NULL);
   }
 }
 
@@ -196,8 +202,8 @@ static void currents(const Layer *layer, const Part *p, int64_t steps) {
 static void weight_change(const Layer *layer, const Part *p, int64_t quarter) {
   pack(p->spikes, quarter * p->width, p->nibbles, quarter * p->width);
   for (int64_t b = 0; b < layer->blocks; b++) {
-    const vec *delta = p->delta + b * 4 * quarter;
-    vec *change = p->change + b * layer->inputs;
+    const vec *delta = p->delta + b * 4 * quarter * PARTS;
+    vec *change = p->change + b * layer->inputs * PARTS;
     add_product(p->nibbles, 1, p->width, p->columns, quarter, delta, NULL, change, p->input);
   }
 }
@@ -206,63 +212,78 @@ static void weight_change(const Layer *layer, const Part *p, int64_t quarter) {
 static void dense_currents(const Layer *layer, const Part *p, int64_t steps, const real *value, int64_t stride) {
   for (int64_t b = 0; b < layer->blocks; b++)
     for (int64_t t = 0; t < steps; t++) {
-      vec x = all(0);
+      vec x[PARTS] = {0};
+      const vec *weight = (const vec *)layer->weight + b * layer->inputs * PARTS;
       for (int64_t i = 0; i < layer->inputs; i++)
-        x += ((const vec *)layer->weight)[b * layer->inputs + i] * value[t * stride + i];
-      p->membrane[b * steps + t] = x;
+        EACH(k) x[k] += weight[i * PARTS + k] * value[t * stride + i];
+      EACH(k) p->membrane[(b * steps + t) * PARTS + k] = x[k];
     }
 }
 
 static void dense_change(const Layer *layer, const Part *p, int64_t steps, int64_t quarter, const real *value,
                          int64_t stride) {
   for (int64_t b = 0; b < layer->blocks; b++)
-    for (int64_t t = 0; t < steps; t++)
+    for (int64_t t = 0; t < steps; t++) {
+      const vec *delta = p->delta + (b * 4 * quarter + t) * PARTS;
+      vec *change = p->change + b * layer->inputs * PARTS;
       for (int64_t i = 0; i < layer->inputs; i++)
-        p->change[b * layer->inputs + i] += p->delta[b * 4 * quarter + t] * value[t * stride + i];
+        EACH(k) change[i * PARTS + k] += delta[k] * value[t * stride + i];
+    }
 }
 
 // v <- v + (x - v) / tau, fire, reset: see ``Neuron`` in tasks/classify/spec.py.  Membranes before the reset
-// replace the currents; spikes go to the next layer's rows, if there is one; the sum of spikes is returned.
-static vec charge(const Layer *layer, vec *x, int64_t steps, uint8_t *spikes, int64_t width) {
-  typedef uint8_t bytes __attribute__((vector_size(LANES), aligned(1), may_alias));
+// replace the currents in the rows x.
+static void charge(const Layer *layer, vec *x, int64_t steps, real *count) {
   // for tau 2 these products are as exact as the division
   real gain = layer->tau > 0 ? 1 / layer->tau : 1, keep = layer->tau > 0 ? 1 - 1 / layer->tau : 1;
   real threshold = layer->threshold;
-  vec after = all(0), count = all(0);
-  for (int64_t t = 0; t < steps; t++) {
-    vec v = after * keep + x[t] * gain;
-    mask fired = v >= threshold;
-    x[t] = v;
-    count += where(fired, all(1));
-    after = where(~fired, v);
-    if (spikes) *(bytes *)(spikes + t * width) = __builtin_convertvector(fired, bytes) & 1;
-  }
-  return count;
+  vec after[PARTS] = {0}, sum[PARTS] = {0};
+  for (int64_t t = 0; t < steps; t++) EACH(k) {
+      vec v = after[k] * keep + x[t * PARTS + k] * gain;
+      mask fired = v >= threshold;
+      x[t * PARTS + k] = v;
+      sum[k] += where(fired, all(1));
+      after[k] = where(~fired, v);
+    }
+  memcpy(count, sum, sizeof sum);
 }
 
 // Gradients of spikes to gradients of currents, in place, back through time; v as ``charge`` left it.
 static void discharge(const Layer *layer, const vec *v, vec *delta, int64_t steps) {
   real gain = layer->tau > 0 ? 1 / layer->tau : 1, keep = layer->tau > 0 ? 1 - 1 / layer->tau : 1;
   real threshold = layer->threshold, half = layer->alpha / 2, slope = M_PI / 2 * layer->alpha;
-  vec later = all(0); // gradient of the next step's membrane
-  for (int64_t t = steps - 1; t >= 0; t--) {
-    vec scaled = (v[t] - threshold) * slope, surrogate = half / (1 + scaled * scaled);
-    // to_rest = keep later;  to_charged = (to_spike - to_rest v) surrogate + to_rest (1 - s)
-    vec through = (where(v[t] < threshold, all(1)) - v[t] * surrogate) * keep;
-    later = delta[t] * surrogate + later * through;
-    delta[t] = later * gain;
-  }
+  vec later[PARTS] = {0}; // gradient of the next step's charged membrane
+  for (int64_t t = steps - 1; t >= 0; t--) EACH(k) {
+      vec now = v[t * PARTS + k], scaled = (now - threshold) * slope, surrogate = half / (1 + scaled * scaled);
+      // to_rest = keep later;  to_charged = (to_spike - to_rest v) surrogate + to_rest (1 - s)
+      vec through = (where(now < threshold, all(1)) - now * surrogate) * keep;
+      later[k] = delta[t * PARTS + k] * surrogate + later[k] * through;
+      delta[t * PARTS + k] = later[k] * gain;
+    }
 }
 
-// Gradients of the spikes below from those of the currents above.
+// Spikes 0/1 of a layer as the next one's, from its membranes.
+static void ascend(const Layer *below, const Part *p, int64_t steps, const Part *next) {
+  real threshold = below->threshold;
+  for (int64_t b = 0; b < below->blocks; b++)
+    for (int64_t t = 0; t < steps; t++) {
+      const real *v = (const real *)p->membrane + (b * steps + t) * ROW;
+      uint8_t *restrict to = next->spikes + t * next->width + b * ROW;
+      for (int i = 0; i < ROW; i++) to[i] = v[i] >= threshold;
+    }
+}
+
+// Gradients of the spikes below from those of the currents above, whose weights are ``turned``.
 static void descend(const Layer *above, const Part *p, const vec *turned, const Layer *below, vec *delta,
                     int64_t steps, int64_t quarter) {
   for (int64_t b = 0; b < below->blocks; b++)
     for (int64_t t = 0; t < steps; t++) {
-      vec sum = all(0);
-      for (int64_t o = 0; o < above->outputs; o++)
-        sum += p->delta[o / LANES * 4 * quarter + t][o % LANES] * turned[o * below->blocks + b];
-      delta[b * 4 * quarter + t] = sum;
+      vec sum[PARTS] = {0};
+      for (int64_t o = 0; o < above->outputs; o++) {
+        real from = ((const real *)p->delta)[(o / ROW * 4 * quarter + t) * ROW + o % ROW];
+        EACH(k) sum[k] += from * turned[(o * below->blocks + b) * PARTS + k];
+      }
+      EACH(k) delta[(b * 4 * quarter + t) * PARTS + k] = sum[k];
     }
 }
 
@@ -276,38 +297,39 @@ static void see(const Network *net, Scratch *s, const Batch *batch, int64_t n, v
 
   for (int64_t l = 0; l <= top; l++) {
     const Layer *layer = net->layer + l;
-    Part *p = s->part + l, *next = l < top ? p + 1 : NULL;
+    Part *p = s->part + l;
     if (l == 0 && dense) dense_currents(layer, p, steps, dense, batch->size * inputs);
     else currents(layer, p, steps);
-    for (int64_t b = 0; b < layer->blocks; b++) {
-      uint8_t *spikes = next ? next->spikes + b * LANES : NULL;
-      vec count = charge(layer, p->membrane + b * steps, steps, spikes, next ? next->width : 0);
-      if (!next) s->sum[b] = count;
-    }
+    real sums[ROW];
+    for (int64_t b = 0; b < layer->blocks; b++)
+      charge(layer, p->membrane + b * steps * PARTS, steps, l == top ? s->count + b * ROW : sums);
+    if (l < top) ascend(layer, p, steps, p + 1);
     for (int64_t t = 0; t < steps && batch->spikes; t++)
-      for (int64_t o = 0; o < layer->outputs; o++)
-        batch->spikes[l][(t * batch->size + n) * layer->outputs + o] =
-            p->membrane[o / LANES * steps + t][o % LANES] >= (real)layer->threshold;
+      for (int64_t o = 0; o < layer->outputs; o++) {
+        real v = ((const real *)p->membrane)[(o / ROW * steps + t) * ROW + o % ROW];
+        batch->spikes[l][(t * batch->size + n) * layer->outputs + o] = v >= (real)layer->threshold;
+      }
   }
 
   int64_t outputs = net->layer[top].outputs;
   real *rate = batch->rates + n * outputs;
-  for (int64_t o = 0; o < outputs; o++) rate[o] = s->sum[o / LANES][o % LANES] / steps;
+  for (int64_t o = 0; o < outputs; o++) rate[o] = s->count[o] / steps;
   if (!batch->codes) return;
 
   for (int64_t b = 0; b < net->layer[top].blocks; b++) { // of the mean squared error
-    vec error = all(0);
-    for (int64_t o = b * LANES; o < outputs && o < (b + 1) * LANES; o++)
-      error[o % LANES] = rate[o] - batch->codes[batch->labels[image] * outputs + o];
+    real error[ROW] = {0};
+    for (int64_t o = b * ROW; o < outputs && o < (b + 1) * ROW; o++)
+      error[o % ROW] = (rate[o] - batch->codes[batch->labels[image] * outputs + o]) *
+                       (real)(2.0 / (batch->size * outputs) / steps);
     for (int64_t t = 0; t < steps; t++)
-      s->part[top].delta[b * 4 * s->quarter + t] = error * (real)(2.0 / (batch->size * outputs) / steps);
+      memcpy(s->part[top].delta + (b * 4 * s->quarter + t) * PARTS, error, sizeof error);
   }
   for (int64_t l = top; l >= 0; l--) {
     const Layer *layer = net->layer + l;
     Part *p = s->part + l;
     if (l < top) descend(layer + 1, p + 1, turned[l + 1], layer, p->delta, steps, s->quarter);
     for (int64_t b = 0; b < layer->blocks; b++)
-      discharge(layer, p->membrane + b * steps, p->delta + b * 4 * s->quarter, steps);
+      discharge(layer, p->membrane + b * steps * PARTS, p->delta + b * 4 * s->quarter * PARTS, steps);
     if (l == 0 && dense) dense_change(layer, p, steps, s->quarter, dense, batch->size * inputs);
     else weight_change(layer, p, s->quarter);
   }
@@ -317,12 +339,11 @@ static void see(const Network *net, Scratch *s, const Batch *batch, int64_t n, v
 static void turn(const Network *net, vec *const *turned) {
   for (int64_t l = 1; l < net->layers; l++) {
     const Layer *layer = net->layer + l;
-    int64_t row = up(layer->inputs, LANES);
+    int64_t line = up(layer->inputs, ROW);
 #pragma omp for schedule(static)
     for (int64_t o = 0; o < layer->outputs; o++)
       for (int64_t i = 0; i < layer->inputs; i++)
-        ((real *)turned[l])[o * row + i] =
-            layer->weight[(o / LANES * layer->inputs + i) * LANES + o % LANES];
+        ((real *)turned[l])[o * line + i] = layer->weight[(o / ROW * layer->inputs + i) * ROW + o % ROW];
   }
 }
 
@@ -346,7 +367,7 @@ static void adam(const Network *net, Scratch *const *all_scratch, int64_t thread
   real rate = lr * correction / (1 - pow(0.9, step)), epsilon = 1e-8 * correction;
   for (int64_t l = 0; l < net->layers; l++) {
     const Layer *layer = net->layer + l;
-    int64_t size = layer->blocks * layer->inputs * LANES;
+    int64_t size = layer->blocks * layer->inputs * ROW;
 #pragma omp for schedule(static)
     for (int64_t at = 0; at < size; at += CHUNK) {
       int64_t count = size - at < CHUNK ? size - at : CHUNK;
@@ -357,14 +378,14 @@ static void adam(const Network *net, Scratch *const *all_scratch, int64_t thread
       for (int64_t i = 0; i < count; i++) {
         first[i] = first[i] * (real)0.9 + gradient[i] * (real)0.1;
         second[i] = second[i] * (real)0.999 + gradient[i] * gradient[i] * (real)0.001;
-        weight[i] -= rate * first[i] / ((sizeof(real) == 4 ? sqrtf(second[i]) : sqrt(second[i])) + epsilon);
+        weight[i] -= rate * first[i] / (SQUARE_ROOT(second[i]) + epsilon);
       }
     }
   }
 }
 
 // Sees one batch, and learns from it where it has codes: by Adam's step after ``stepped`` others, or, with
-// ``gradient`` [layer][blocks, inputs, LANES] to fill, not at all.  ``batches`` follow one another in order,
+// ``gradient`` [layer][blocks, inputs, ROW] to fill, not at all.  ``batches`` follow one another in order,
 // labels and rates.  How often it has stepped is returned.
 int64_t run(const Network *net, const Batch *first, int64_t batches, double lr, int64_t stepped,
          real *const *gradient) {
@@ -372,7 +393,7 @@ int64_t run(const Network *net, const Batch *first, int64_t batches, double lr, 
   Scratch *all_scratch[threads];
   vec *turned[net->layers];
   for (int64_t l = 1; l < net->layers; l++)
-    turned[l] = room(sizeof(real) * net->layer[l].outputs * up(net->layer[l].inputs, LANES));
+    turned[l] = rows(net->layer[l].outputs * up(net->layer[l].inputs, ROW) / ROW);
 #pragma omp parallel num_threads(threads)
   {
 #pragma omp single
@@ -392,7 +413,7 @@ int64_t run(const Network *net, const Batch *first, int64_t batches, double lr, 
         steps++;
       }
       for (int64_t l = 0; l < net->layers && gradient; l++) {
-        int64_t size = net->layer[l].blocks * net->layer[l].inputs * LANES;
+        int64_t size = net->layer[l].blocks * net->layer[l].inputs * ROW;
 #pragma omp for schedule(static)
         for (int64_t at = 0; at < size; at += CHUNK)
           gather(all_scratch, threads, l, at, size - at < CHUNK ? size - at : CHUNK, gradient[l] + at);

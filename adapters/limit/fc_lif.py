@@ -17,7 +17,7 @@ from tasks.classify.protocol import Array, Trace
 from tasks.classify.spec import Classify, Flatten, Linear, Spike
 from tasks.protocol import Settings, Unsupported
 
-LANES = 16  # outputs whose weights lie side by side in C
+ROW = 16  # outputs whose weights lie side by side, as in fc_lif.c
 
 
 class _Layer(Structure):
@@ -69,14 +69,14 @@ class FullyConnected:
         ):
             raise Unsupported(f"no kernel is written for {task.network}")
         self.task, self.seed = task, settings.seed
-        self.library = load("fc_lif", f"LANES={LANES}", *macros(settings))
+        self.library = load("fc_lif", *macros(settings))
         self.library.run.restype = c_int64
         self.dtype: type[np.floating] = np.float64 if settings.precision == "float64" else np.float32
         self.codes = code_table(task).astype(self.dtype)
         self.names = [f"{index}.weight" for index in range(1, len(task.layers), 2)]
         self.outputs = [layer.features for layer in linear if isinstance(layer, Linear)]
         self.inputs = [math.prod(task.input_shape), *self.outputs[:-1]]
-        self.blocks = [-(-outputs // LANES) for outputs in self.outputs]
+        self.blocks = [-(-outputs // ROW) for outputs in self.outputs]
         # weights and Adam's two moments
         self.learned = [[aligned(shape, self.dtype) for shape in self._shapes()] for _ in range(3)]
         self.layers = (_Layer * len(linear))(
@@ -100,7 +100,7 @@ class FullyConnected:
 
     def _shapes(self) -> Iterator[tuple[int, int, int]]:
         """Of the weights of each layer in C, see ``Layer`` there."""
-        return ((blocks, inputs, LANES) for blocks, inputs in zip(self.blocks, self.inputs, strict=True))
+        return ((blocks, inputs, ROW) for blocks, inputs in zip(self.blocks, self.inputs, strict=True))
 
     def load(self, images: NDArray[np.uint8], labels: NDArray[np.integer]) -> None:
         """See the protocol."""
@@ -114,9 +114,9 @@ class FullyConnected:
                 array[:] = 0
         for name, array in zip(self.names, self.learned[0], strict=True):
             value = np.asarray(weights[name])
-            padded = np.zeros((len(array) * LANES, value.shape[1]))
+            padded = np.zeros((len(array) * ROW, value.shape[1]))
             padded[: len(value)] = value
-            array[:] = padded.reshape(len(array), LANES, -1).swapaxes(1, 2)
+            array[:] = padded.reshape(len(array), ROW, -1).swapaxes(1, 2)
         self.stepped = 0
 
     def weights(self) -> dict[str, Array]:
