@@ -13,10 +13,9 @@ from tasks.protocol import Build, Settings, Unsupported
 
 
 def configure(settings: Settings) -> dict[str, object]:
-    """Set the threads of the kernels; there is no TF32 or cuDNN in them, so that what was asked of those holds.
+    """Set the threads of the kernels; of TF32 and cuDNN there is nothing in them, so what was asked holds.
 
-    Every sum has an order that the number of threads alone decides, and the seed is a part of what the random
-    numbers are a function of.
+    So does determinism: the order of every sum depends on the number of threads alone.
 
     Raises:
         Unsupported: another device than the CPU is asked for, or nothing can be compiled here.

@@ -96,17 +96,19 @@ static void leave(const Network *net, Scratch *s) {
 // Poisson spikes of an image: 1 with probability pixel / 255, by bytes that are uniform on 0..254.
 static void draw(const Network *net, Scratch *s, const uint8_t *image, uint32_t drawn, uint32_t place) {
   Part *p = s->part;
-  int64_t columns = 0;
-  for (int64_t i = 0; i < net->layer->inputs; i++) { // four of five pixels of MNIST are dark and never fire
-    p->input[columns] = (int32_t)i;
-    s->pixel[columns] = image[i];
+  int64_t columns = 0, inputs = net->layer->inputs;
+  int32_t *restrict input = p->input;
+  uint8_t *restrict pixel = s->pixel;
+  for (int64_t i = 0; i < inputs; i++) { // four of five pixels of MNIST are dark and never fire
+    input[columns] = (int32_t)i;
+    pixel[columns] = image[i];
     columns += image[i] != 0;
   }
   p->columns = columns;
   p->width = up(columns, 4);
   p->groups = p->width / 4;
-  for (int64_t i = columns; i < p->width; i++) p->input[i] = 0;
-  memset(s->pixel + columns, 0, p->width + BYTES - columns);
+  for (int64_t i = columns; i < p->width; i++) input[i] = 0;
+  memset(pixel + columns, 0, p->width + BYTES - columns);
 
   int64_t count = s->steps * p->width;
   for (int64_t at = 0; at < count; at += PHILOX_BYTES)
@@ -123,7 +125,7 @@ static void draw(const Network *net, Scratch *s, const uint8_t *image, uint32_t 
     } while (*at == 255);
 
   for (int64_t t = 0; t < s->steps; t++) {
-    const uint8_t *restrict from = s->draws + t * p->width, *restrict pixel = s->pixel;
+    const uint8_t *restrict from = s->draws + t * p->width;
     uint8_t *restrict to = p->spikes + t * p->width; // what goes beyond a row's end, the next row overwrites
     for (int64_t i = 0; i < p->width; i += BYTES)
       for (int64_t j = i; j < i + BYTES; j++) to[j] = from[j] < pixel[j];
@@ -178,8 +180,9 @@ static inline void add_product(const uint8_t *nibbles, int64_t by_row, int64_t b
       EACH(k) odd[k] = all(0);
 #pragma GCC unroll 8
       for (int64_t g = 0; g < GROUPS; g += 2) {
-        EACH(k) even[k] += table[g][index[g * by_group]][k];
-        EACH(k) odd[k] += table[g + 1][index[(g + 1) * by_group]][k];
+        const vec *one = table[g][index[g * by_group]], *other = table[g + 1][index[(g + 1) * by_group]];
+        EACH(k) even[k] += one[k];
+        EACH(k) odd[k] += other[k];
       }
       EACH(k) at[k] = even[k] + odd[k];
     }

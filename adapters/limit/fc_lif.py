@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from ctypes import POINTER, Structure, c_double, c_int64, c_uint32, c_uint64, c_void_p
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,7 +175,9 @@ class FullyConnected:
             gradients=self._named(gradients) if training else {},
         )
 
-    def _run(self, batches: int, *, gradients: Array | None = None, size: int, **arrays: Array | None) -> Array:
+    def _run(
+        self, batches: int, *, size: int, gradients: NDArray[Any] | None = None, **arrays: NDArray[Any] | None
+    ) -> Array:
         """Rates [batches * size, outputs] of batches that C sees and, where there are codes, learns from."""
         rates = np.empty((batches * size, self.outputs[-1]), self.dtype)
         addresses = {name: _address(array) for name, array in arrays.items()}
@@ -204,10 +207,10 @@ class FullyConnected:
 
     def state(self) -> bytes:
         """See the protocol; random numbers are a function of the seed and of the batches drawn."""
-        arrays = {
+        arrays: dict[str, Any] = {
             f"{kind}.{index}": array
-            for kind, arrays in enumerate(self.learned)
-            for index, array in enumerate(arrays)
+            for kind, values in enumerate(self.learned)
+            for index, array in enumerate(values)
         }
         buffer = io.BytesIO()
         np.savez(buffer, counts=[self.stepped, self.drawn, self.seed], **arrays)
@@ -222,10 +225,10 @@ class FullyConnected:
                     array[:] = kept[f"{kind}.{index}"]
 
 
-def _address(array: Array | None) -> int | None:
+def _address(array: NDArray[Any] | None) -> int | None:
     return None if array is None else int(array.ctypes.data)
 
 
-def _addresses(arrays: list[Array]) -> NDArray[np.uintp]:
+def _addresses(arrays: Sequence[NDArray[Any]]) -> NDArray[np.uintp]:
     """The addresses of arrays, for a pointer to pointers."""
     return np.array([array.ctypes.data for array in arrays], np.uintp)

@@ -23,7 +23,7 @@ from tasks.protocol import Settings, Unsupported
 HERE = Path(__file__).parent
 COMPILERS = ("cc", "gcc", "clang")
 # Never -ffast-math: a sum is what it says.  Nobody reads the errno of sqrt, and setting it forbids vectors.
-FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fno-math-errno", "-Wno-psabi", "-fopenmp", "-fPIC", "-shared")
+FLAGS = "-O3 -march=native -std=gnu11 -fno-math-errno -Wno-psabi -fopenmp -fPIC -shared".split()
 CACHE_LINE = 64  # bytes
 
 
