@@ -9,6 +9,7 @@ import numpy as np
 
 from adapters.limit.fc_lif import FullyConnected
 from adapters.limit.library import load
+from adapters.limit.nef import Networks
 from tasks.protocol import Build, Settings, Unsupported
 
 
@@ -50,4 +51,4 @@ def device_memory() -> None:
     """There is no device."""
 
 
-VARIANTS: dict[str, Build] = {"fused": FullyConnected}
+VARIANTS: dict[str, Build] = {"fused": FullyConnected, "networks": Networks}
