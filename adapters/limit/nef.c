@@ -4,11 +4,16 @@
 // (encoded) and some come from one (decoded).  All that a network is made of stays in the caches of its core.
 #include "vector.h"
 
-// Terms of the series of exp and log after which nothing changes, for dt / tau_rc up to 0.05.
+// expm1(x) / x and log1p(-y) / -y as power series.  Cut off here they are right to the last bit or two for
+// |x| <= 0.05 and y <= 1 - exp(-0.05), which is how far a step of 0.05 tau_rc goes.
+static const double EXP[] = {1,          1.0 / 2,     1.0 / 6,      1.0 / 24,     1.0 / 120,
+                             1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880};
+static const double LOG[] = {1,       1.0 / 2, 1.0 / 3, 1.0 / 4,  1.0 / 5,  1.0 / 6,
+                             1.0 / 7, 1.0 / 8, 1.0 / 9, 1.0 / 10, 1.0 / 11, 1.0 / 12};
 #ifdef DOUBLE
-enum { EXP_TERMS = 11, LOG_TERMS = 13 };
+enum { EXP_TERMS = 9, LOG_TERMS = 12 };
 #else
-enum { EXP_TERMS = 6, LOG_TERMS = 7 };
+enum { EXP_TERMS = 5, LOG_TERMS = 6 };
 #endif
 
 const int64_t lanes = LANES; // an ensemble's neurons are filled up to a multiple of these
@@ -36,25 +41,44 @@ static inline vec choose(mask m, vec yes, vec no) { return (vec)((m & (mask)yes)
 static inline vec least(vec a, vec b) { return choose(a < b, a, b); }
 static inline vec most(vec a, vec b) { return choose(a > b, a, b); }
 
-// One step of LIF neurons, see ``Nef`` in tasks/nef/spec.py: which of them fire; v and r go on to the next step.
-static inline mask fire(const Run *run, vec current, vec *v, vec *r) {
-  const real dt = run->dt, rate = -1 / run->tau_rc, tau_rc = run->tau_rc, rest = run->tau_ref + run->dt;
-  vec left = *r - dt, open = least(most(dt - left, all(0)), all(dt)), x = open * rate;
-  vec exponential = all(1); // expm1(x) = x (1 + x/2 (1 + x/3 (1 + ...)))
+// Even and odd powers apart, since every addition waits for the one before.
+static inline vec series(vec x, const double *factor, int terms) {
+  vec square = x * x, even = all(0), odd = all(0);
 #pragma GCC unroll 16
-  for (int term = EXP_TERMS; term > 1; term--) exponential = 1 + x * exponential * (real)(1.0 / term);
-  vec charged = *v - (current - *v) * (x * exponential);
+  for (int power = terms - 1; power >= 0; power--) {
+    if (power % 2) odd = odd * square + (real)factor[power];
+    else even = even * square + (real)factor[power];
+  }
+  return even + odd * x;
+}
+
+static inline real total(vec a) {
+  real sum[LANES];
+  memcpy(sum, &a, sizeof sum);
+#pragma GCC unroll 4
+  for (int half = LANES / 2; half; half /= 2)
+#pragma GCC unroll 8
+    for (int lane = 0; lane < half; lane++) sum[lane] += sum[lane + half];
+  return sum[0];
+}
+
+typedef struct {
+  real dt, tau_rc, rate, rest;
+} Times;
+
+// One step of LIF neurons, see ``Nef`` in tasks/nef/spec.py: 1 where one fires; v and r go on to the next step.
+static inline vec fire(Times times, vec current, vec *v, vec *r) {
+  vec left = *r - times.dt, open = least(most(times.dt - left, all(0)), all(times.dt)), x = open * times.rate;
+  vec charged = *v - (current - *v) * (x * series(x, EXP, EXP_TERMS));
   mask fired = charged > 1;
-  vec over = (charged - 1) / (current - 1), logarithm = all(0); // log1p(-y) = -y (1 + y/2 + y^2/3 + ...)
-#pragma GCC unroll 16
-  for (int term = LOG_TERMS; term > 0; term--) logarithm = logarithm * over + (real)(1.0 / term);
-  *r = choose(fired, rest - tau_rc * (over * logarithm), left);
+  vec over = (charged - 1) / (current - 1); // no matter what, where nothing fires
+  *r = choose(fired, times.rest - times.tau_rc * (over * series(over, LOG, LOG_TERMS)), left);
   *v = where(~fired, most(charged, all(0)));
-  return fired;
+  return where(fired, all(1));
 }
 
 static void simulate(const Run *run, int64_t model) {
-  typedef uint8_t bytes __attribute__((vector_size(LANES), aligned(1), may_alias));
+  const Times times = {run->dt, run->tau_rc, -1 / run->tau_rc, run->tau_ref + run->dt};
   int64_t vectors = run->vectors, channels = run->channels;
   vec v[vectors], r[vectors], spikes[vectors];
   real x[channels];
@@ -72,19 +96,18 @@ static void simulate(const Run *run, int64_t model) {
       for (int64_t i = ensemble.start; i < ensemble.stop; i++) {
         vec current = bias[i];
         for (int64_t c = ensemble.from; c < ensemble.to; c++) current += encoders[c * vectors + i] * x[c];
-        mask fired = fire(run, current, v + i, r + i);
-        spikes[i] = where(fired, all(1));
-        *(bytes *)(run->fired + (row * vectors + i) * LANES) = __builtin_convertvector(fired, bytes) & 1;
+        spikes[i] = fire(times, current, v + i, r + i);
       }
     }
+    uint8_t *restrict fired = run->fired + row * vectors * LANES;
+    for (int64_t i = 0; i < vectors * LANES; i++) fired[i] = ((const real *)spikes)[i] != 0;
     for (int64_t c = 0; c < channels; c++) {
       vec sum = all(0);
       if (run->source[c] >= 0) {
         Ensemble source = run->ensemble[run->source[c]];
         for (int64_t i = source.start; i < source.stop; i++) sum += spikes[i] * decoders[c * vectors + i];
       }
-      x[c] = x[c] * run->keep[c] + run->drive[step * channels + c];
-      for (int lane = 0; lane < LANES; lane++) x[c] += sum[lane];
+      x[c] = x[c] * run->keep[c] + run->drive[step * channels + c] + total(sum);
     }
   }
 }
