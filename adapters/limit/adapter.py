@@ -10,6 +10,8 @@ import numpy as np
 from adapters.limit.fc_lif import FullyConnected
 from adapters.limit.library import load
 from adapters.limit.nef import Networks
+from tasks.classify.protocol import Classifier
+from tasks.classify.spec import Classify, Conv
 from tasks.protocol import Build, Settings, Unsupported
 
 
@@ -51,4 +53,14 @@ def device_memory() -> None:
     """There is no device."""
 
 
-VARIANTS: dict[str, Build] = {"fused": FullyConnected, "networks": Networks}
+def classifier(task: Classify, settings: Settings) -> Classifier:
+    """Variant ``fused``."""
+    if any(isinstance(layer, Conv) for layer in task.layers):
+        # torch, which takes some hundred MB and which nothing else here needs
+        from adapters.limit.csnn import Convolutional
+
+        return Convolutional(task, settings)
+    return FullyConnected(task, settings)
+
+
+VARIANTS: dict[str, Build] = {"fused": classifier, "networks": Networks}

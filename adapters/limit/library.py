@@ -56,6 +56,12 @@ def macros(settings: Settings) -> tuple[str, ...]:
     return ("DOUBLE",) if settings.precision == "float64" else ()
 
 
+def lanes(settings: Settings) -> int:
+    """How many numbers fill a register of this machine."""
+    register = ctypes.c_int.in_dll(load("runtime"), "register_bytes").value
+    return register // (8 if settings.precision == "float64" else 4)
+
+
 def aligned(shape: tuple[int, ...], dtype: type[np.floating]) -> Array:
     """Zeros that begin with a cache line."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize

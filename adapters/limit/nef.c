@@ -16,8 +16,6 @@ enum { EXP_TERMS = 9, LOG_TERMS = 12 };
 enum { EXP_TERMS = 5, LOG_TERMS = 6 };
 #endif
 
-const int64_t lanes = LANES; // an ensemble's neurons are filled up to a multiple of these
-
 typedef struct {
   int64_t start, stop; // its vectors of neurons
   int64_t from, to;    // the channels that arrive at it

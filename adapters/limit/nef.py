@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from adapters.limit.library import aligned, load, macros
+from adapters.limit.library import aligned, lanes, load, macros
 from tasks.nef.model import Model, stack
 from tasks.nef.protocol import Array, NefResult
 from tasks.nef.spec import Connection, Nef
@@ -62,7 +62,7 @@ class Networks:
         self.task = task
         self.library = load("nef", *macros(settings))
         self.dtype: type[np.floating] = np.float64 if settings.precision == "float64" else np.float32
-        self.lanes = c_int64.in_dll(self.library, "lanes").value
+        self.lanes = lanes(settings)
         self._lay_out()
         model, count = stack(models), len(self.channels)
         self.bias, self.voltage = (aligned((len(models), self.neurons), self.dtype) for _ in range(2))

@@ -1,4 +1,5 @@
 // What the kernels were compiled by, and how many threads they run on.
+#include "vector.h"
 #include <omp.h>
 
 #if defined(__AVX512F__)
@@ -14,6 +15,8 @@ const char *compiler = __VERSION__ ", " INSTRUCTIONS;
 #else
 const char *compiler = "GCC " __VERSION__ ", " INSTRUCTIONS;
 #endif
+
+const int register_bytes = REGISTER;
 
 int set_threads(int count) {
   omp_set_num_threads(count);
