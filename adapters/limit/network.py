@@ -1,6 +1,7 @@
 """One batch through the convolutional network and back, most of it in C: csnn.c.
 
-The second convolution and the products of Linear are torch's.  All maps have their channels last: what torch is given are views with the axes where it expects them.
+The second convolution and the products of Linear are torch's.  All maps have their channels last; torch is
+given views with the axes where it expects them.
 """
 
 from __future__ import annotations
