@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from ctypes import POINTER, Structure, c_double, c_int64, c_uint32, c_uint64, c_void_p
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -61,13 +62,13 @@ class FullyConnected:
     """
 
     def __init__(self, task: Classify, settings: Settings) -> None:
-        flatten, *pairs = task.layers
-        linear, spikes = pairs[::2], pairs[1::2]
-        if (
-            not isinstance(flatten, Flatten)
-            or not all(isinstance(layer, Linear) for layer in linear)
-            or not all(isinstance(layer, Spike) for layer in spikes)
-        ):
+        _, *rest = task.layers
+        pairs = [
+            (linear, spike)
+            for linear, spike in zip(rest[::2], rest[1::2], strict=False)
+            if isinstance(linear, Linear) and isinstance(spike, Spike)
+        ]
+        if not pairs or (Flatten(), *chain.from_iterable(pairs)) != task.layers:
             raise Unsupported(f"no kernel is written for {task.network}")
         self.task, self.seed = task, settings.seed
         self.library = load("fc_lif", *macros(settings))
@@ -75,12 +76,12 @@ class FullyConnected:
         self.dtype: type[np.floating] = np.float64 if settings.precision == "float64" else np.float32
         self.codes = code_table(task).astype(self.dtype)
         self.names = [f"{index}.weight" for index in range(1, len(task.layers), 2)]
-        self.outputs = [layer.features for layer in linear if isinstance(layer, Linear)]
+        self.outputs = [linear.features for linear, _ in pairs]
         self.inputs = [math.prod(task.input_shape), *self.outputs[:-1]]
         self.blocks = [-(-outputs // ROW) for outputs in self.outputs]
         # weights and Adam's two moments
         self.learned = [[aligned(shape, self.dtype) for shape in self._shapes()] for _ in range(3)]
-        self.layers = (_Layer * len(linear))(
+        self.layers = (_Layer * len(pairs))(
             *(
                 _Layer(
                     inputs=self.inputs[index],
@@ -93,8 +94,7 @@ class FullyConnected:
                     first=_address(self.learned[1][index]),
                     second=_address(self.learned[2][index]),
                 )
-                for index, spike in enumerate(spikes)
-                if isinstance(spike, Spike)
+                for index, (_, spike) in enumerate(pairs)
             )
         )
         self.stepped = self.drawn = 0
