@@ -33,8 +33,9 @@ class Adapter(BaseModel):
 
     ``devices`` it runs on; without "cuda" its rows of a CUDA run are CPU rows, which are compared with no
     other; ``python``: the only CPython that it runs on, as "3.11"; ``uses``: sibling folders whose code it
-    imports; ``baseline``: others are compared with it; ``deviations``: conformance checks that fail for a
-    known reason, as ``check`` or ``variant/check`` -> reason.
+    imports; ``baseline``: others are compared with it; ``reference``: it is no framework but shows how near
+    the limit others are, and is ranked with none; ``deviations``: conformance checks that fail for a known
+    reason, as ``check`` or ``variant/check`` -> reason.
 
     ``tables`` are those of the task families, table -> variant -> what is said about it.  Variants are ways
     to do the same work; the first of each table is the one that runs unless others are asked for.
@@ -49,6 +50,7 @@ class Adapter(BaseModel):
     python: Annotated[str, Field(pattern=r"^(3\.\d+)?$")] = ""
     uses: list[str] = []
     baseline: bool = False
+    reference: bool = False
     tables: dict[str, dict[str, str | Open]]
     deviations: dict[str, str] = {}
 
@@ -77,6 +79,12 @@ class Adapter(BaseModel):
             raise ValueError(f"it has no variant: add one to a table {known}")
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"variant {twice[0]!r} stands in two tables: rename one")
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_ranked_with_none_is_no_baseline(self) -> Adapter:
+        if self.baseline and self.reference:
+            raise ValueError("baseline and reference exclude one another: delete one of the lines")
         return self
 
     def names(self) -> list[str]:

@@ -62,6 +62,7 @@ def test_an_adapter_is_what_its_file_says(write: Write) -> None:
         "python": "3.11",
         "uses": ["torch_family"],
         "baseline": True,
+        "reference": False,
         "tables": {
             "classify": {"second": "by name", "first": "in the file"},
             "nef": {"apart": "one by one"},
@@ -79,6 +80,11 @@ def test_an_adapter_is_what_its_file_says(write: Write) -> None:
 def test_what_an_adapter_need_not_say(write: Write) -> None:
     adapter = read(write(HEAD + PLAIN))
     assert (adapter.python, adapter.uses, adapter.baseline, adapter.deviations) == ("", [], False, {})
+    assert not adapter.reference
+
+
+def test_an_adapter_may_be_a_reference(write: Write) -> None:
+    assert read(write(HEAD + "reference = true\n" + PLAIN)).reference
 
 
 @pytest.mark.parametrize(
@@ -95,6 +101,8 @@ def test_what_an_adapter_need_not_say(write: Write) -> None:
         (HEAD + 'uses = "torch_family"\n' + PLAIN, "uses: Input should be a valid list, got 'torch_family'"),
         (HEAD + 'uses = ["nothing"]\n' + PLAIN, "uses names no folder 'nothing' beside it"),
         (HEAD + 'baseline = "yes"\n' + PLAIN, "baseline: Input should be a valid boolean"),
+        (HEAD + 'reference = "yes"\n' + PLAIN, "reference: Input should be a valid boolean"),
+        (HEAD + "baseline = true\nreference = true\n" + PLAIN, "baseline and reference exclude one another"),
         (HEAD + PLAIN + "[deviations]\namp = 3\n", "deviations.amp: Input should be a valid string, got 3"),
         ('device = "cpu"\n' + HEAD + PLAIN, "unknown key 'device': did you mean 'devices'? choose from"),
         (HEAD + PLAIN + '[clasify]\na = "b"\n', "unknown key 'clasify': did you mean 'classify'? choose"),
@@ -211,6 +219,10 @@ def test_adapter_py_has_a_builder_for_every_variant_of_adapter_toml_and_no_other
 
 def test_exactly_one_shipped_adapter_is_the_baseline() -> None:
     assert [adapter.name for adapter in discover(None).values() if adapter.baseline] == ["torch"]
+
+
+def test_exactly_one_shipped_adapter_is_the_reference() -> None:
+    assert [adapter.name for adapter in discover(None).values() if adapter.reference] == ["limit"]
 
 
 def test_every_table_has_a_shipped_adapter() -> None:

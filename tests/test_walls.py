@@ -27,8 +27,8 @@ HARNESS = (
 )  # fmt: skip
 # requirements.in names packages; these have modules of other names
 MODULES = {"tensorflow": ("tensorflow", "keras")}
-# packages that adapters require and that are no framework
-NO_FRAMEWORKS = {"numpy", "scipy", "threadpoolctl", "torchvision"}
+# adapters, and packages that they require, that are no framework
+NO_FRAMEWORKS = {"limit", "numpy", "scipy", "threadpoolctl", "torchvision"}
 
 
 @dataclass(frozen=True, slots=True)
