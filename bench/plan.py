@@ -162,6 +162,7 @@ class _Planner:
             division=said.division if said else "closed",
             learning=learning,
             compared=bool(said and said.compared and device == asked),
+            reference=adapter.reference,
             task=point.name,
             task_values=point.values,
             amounts=dataclasses.asdict(amounts),
@@ -266,7 +267,12 @@ def _heats(cells: Sequence[Cell], adapters: Mapping[str, Adapter]) -> list[list[
         first = members[0]
         runnable = sorted(
             (cell for cell in members if cell.compared and not cell.skip),
-            key=lambda cell: (not adapters[cell.adapter].baseline, cell.adapter, cell.variant),
+            key=lambda cell: (
+                cell.reference,
+                not adapters[cell.adapter].baseline,
+                cell.adapter,
+                cell.variant,
+            ),
         )
         baseline = runnable[0] if runnable else None
         hashed = _hash(sorted(cell.cell for cell in members))

@@ -48,6 +48,7 @@ class Cell(_Model):
     division: Literal["closed", "open"] = "closed"
     learning: str
     compared: bool = Field(description="whether its times are compared with those of its heat")
+    reference: bool = Field(default=False, description="no framework, but how near the limit others are")
     task: str
     task_values: dict[str, Any] = Field(description="keyword arguments of the task's factory")
     amounts: dict[str, Any] = Field(description="the family's profile values")

@@ -195,6 +195,27 @@ def test_precisions_of_one_heat_are_rows_with_their_ratio() -> None:
     assert ratio and ratio.ratio == pytest.approx(2.0, rel=0.02)
 
 
+def test_a_reference_is_never_ranked_and_says_how_far_the_others_are_from_it() -> None:
+    limit = cell("alimit", reference=True)
+    found = only([*with_control(), ran(limit, 0.1), ran(cell("slow"), 1.3)])
+    assert found.baseline == "torch plain"
+    assert [(r.adapter, r.tier, r.group) for r in found.rows] == [
+        ("torch", "compared", "a"),
+        ("slow", "compared", "b"),
+        ("alimit", "reference", ""),
+    ]
+    over = {r.adapter: r.over_limit.ratio for r in found.rows if r.over_limit}
+    assert over == pytest.approx({"torch": 10, "slow": 13, "alimit": 1}, rel=0.02)
+    assert found.difference(row(found, "slow"), row(found, "alimit")) is None
+
+
+def test_a_reference_takes_the_place_of_a_failed_baseline_only_where_it_is_alone() -> None:
+    limit, slow = ran(cell("alimit", reference=True), 0.1), ran(cell("slow"), 1.3)
+    failed = record(TORCH, status="error")
+    assert only([failed, limit, slow]).baseline == "slow plain"
+    assert only([failed, limit]).baseline == "alimit plain"
+
+
 def test_each_ending_is_a_row_and_a_row_of_fewer_seeds_is_not_compared() -> None:
     records = [each for seed in (0, 1) for each in with_control(cell("torch", seed=seed))]
     records += [

@@ -8,7 +8,7 @@ from statistics import geometric_mean
 
 from bench.errors import UserError, unknown
 from bench.records import load_manifest, load_records
-from bench.report.sections import Difference, Row, Section, sections
+from bench.report.sections import RANKED, Difference, Row, Section, sections
 from bench.report.sentences import percent
 from bench.report.statistics import Ratio, inverse, reach, sureness
 
@@ -84,7 +84,7 @@ def _name(section: Section, row: Row) -> str:
 
 
 def _obstacle(section: Section, *rows: Row) -> str:
-    apart = [row for row in rows if row.tier not in ("compared", "reduced precision")]
+    apart = [row for row in rows if row.tier not in RANKED]
     if apart:
         return "; ".join(f"{_name(section, row)}: {_why(row)}" for row in apart)
     if len({row.tier for row in rows}) > 1:
@@ -93,6 +93,8 @@ def _obstacle(section: Section, *rows: Row) -> str:
 
 
 def _why(row: Row) -> str:
+    if row.tier == "reference":
+        return "it is no framework, and ranked with none"
     if row.status == "ok":
         return row.apart or row.reason.removeprefix("not compared: ")
     return ", ".join(filter(None, (row.status.replace("_", " "), row.reason)))

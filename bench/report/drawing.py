@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import seaborn as sns
 from matplotlib.axis import Axis
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -19,6 +20,7 @@ from bench.report.figures import FIGURES
 from bench.report.sections import Row, Section
 from bench.report.text import ABSENT
 
+_LIMIT = "#4b5563"  # of a reference, which is no framework
 INK = "#1f2a37"  # all text and lines
 PAPER = "#ffffff"  # the background and the rims of the markers
 
@@ -85,16 +87,19 @@ def styles(cells: Sequence[Cell]) -> Styles:
     variants: dict[str, list[str]] = {}
     for adapter, variant in sorted({(cell.adapter, cell.way) for cell in cells}):
         variants.setdefault(adapter, []).append(variant)
-    palette = sns.color_palette(_COLOURS if len(variants) <= len(_COLOURS) else "husl", len(variants))
+    limits = {cell.adapter for cell in cells if cell.reference}
+    frameworks = [name for name in variants if name not in limits]
+    palette = sns.color_palette(_COLOURS if len(frameworks) <= len(_COLOURS) else "husl", len(frameworks))
+    colours = dict.fromkeys(limits, to_rgb(_LIMIT)) | dict(zip(frameworks, palette, strict=True))
     return {
         (adapter, variant): Style(
             label=f"{adapter} · {variant}" if len(names) > 1 else adapter,
-            colour=colour,
+            colour=colours[adapter],
             marker=_MARKERS[index % len(_MARKERS)],
             dash=_DASHES[index % len(_DASHES)],
             hatch=_HATCHES[index % len(_HATCHES)],
         )
-        for (adapter, names), colour in zip(variants.items(), palette, strict=True)
+        for adapter, names in variants.items()
         for index, variant in enumerate(names)
     }
 

@@ -23,8 +23,9 @@ from bench.report.statistics import (
 from bench.report.text import first_line, titled
 from tasks.families import families
 
-Tier = Literal["compared", "reduced precision", "open", "not compared"]
-TIERS: tuple[Tier, ...] = ("compared", "reduced precision", "open", "not compared")
+Tier = Literal["compared", "reduced precision", "reference", "open", "not compared"]
+TIERS: tuple[Tier, ...] = ("compared", "reduced precision", "reference", "open", "not compared")
+RANKED, TIMED = TIERS[:2], TIERS[:3]
 PENDING = "pending"
 
 _BEST_TO_WORST: tuple[Parity | None, ...] = ("exact", "within", "reduced precision", "wrong", None)
@@ -66,7 +67,8 @@ class Row:
     ``variant``: followed by the precision, where that is not float32.  ``apart``: why figures that are right
     don't belong beside the others'.  ``ratio``: its time over the baseline's (1 for the baseline itself),
     where it is compared.  ``group``: rows of one letter are as fast as the fastest of them, as far as this
-    run can say, and "?" follows where it cannot; empty where it is not compared.
+    run can say, and "?" follows where it cannot; empty where it is not compared.  ``over_limit``: its time
+    over that of the fastest reference, if there is one.
     """
 
     adapter: str
@@ -80,6 +82,7 @@ class Row:
     tier: Tier = "not compared"
     group: str = ""
     ratio: Ratio | None = None
+    over_limit: Ratio | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -186,7 +189,7 @@ def heats(records: Sequence[Record]) -> list[Heat]:
 
 def _heat(key: str, records: Sequence[Record]) -> Heat:
     sound = [record for record in records if record.cell.stage == "run" and _is_sound(record)]
-    baseline = min(sound, key=lambda record: (not record.cell.baseline, _key(record)), default=None)
+    baseline = min(sound, key=lambda record: _order(record.cell), default=None)
     control = next((r for r in records if r.cell.stage == "control" and _is_sound(r)), None)
     has_control = control is not None and baseline is not None and _key(control) == _key(baseline)
     turns = [turn for record in records for turn in record.turns if turn.compared and turn.seconds]
@@ -199,6 +202,11 @@ def _heat(key: str, records: Sequence[Record]) -> Heat:
         turns=len(turns),
         disturbed=sum(map(disturbed, turns)),
     )
+
+
+def _order(cell: Cell) -> tuple[bool, bool, str, str]:
+    """Who is the baseline, also where the planned one has failed; a reference only if it is alone."""
+    return not cell.baseline, cell.reference, cell.adapter, cell.way
 
 
 def _is_sound(record: Record) -> bool:
@@ -280,6 +288,8 @@ def _judged(row: Row, other_outcomes: Mapping[str, int], device: str) -> Row:
         return _not_compared(row, "parity wrong")
     if row.apart:
         return _not_compared(row, row.apart)
+    if cell.reference:
+        return replace(row, tier="reference")
     return replace(row, tier="reduced precision" if row.parity == "reduced precision" else "compared")
 
 
@@ -293,10 +303,10 @@ _Pairs = dict[tuple[tuple[str, str], tuple[str, str]], Difference]
 
 def _compared(rows: Sequence[Row], heats: Sequence[Heat]) -> tuple[list[Row], str, _Pairs]:
     """All rows in reading order with ratios and groups, the name of the baseline, all differences."""
-    rest = [row for row in rows if row.tier in TIERS[2:]]
+    rest = [row for row in rows if row.tier not in TIMED]
     members: list[Row] = []
-    asked = [row for row in rows if row.tier in TIERS[:2]]
-    baseline = min(asked, key=lambda row: (not row.records[0].cell.baseline, row.key), default=None)
+    asked = [row for row in rows if row.tier in TIMED]
+    baseline = min(asked, key=lambda row: _order(row.records[0].cell), default=None)
     for row in asked:
         ratio = _ratio(row, baseline, heats) if baseline else None
         if ratio is None:
@@ -304,15 +314,19 @@ def _compared(rows: Sequence[Row], heats: Sequence[Heat]) -> tuple[list[Row], st
         else:
             members.append(replace(row, ratio=ratio))
     members.sort(key=lambda row: (row.ratio.ratio if row.ratio else 0.0, row.key))
+    limit = next((row for row in members if row.tier == "reference"), None)
+    if limit is not None:
+        members = [replace(row, over_limit=_ratio(row, limit, heats)) for row in members]
     found = {
         (slow.key, fast.key): _ratio(slow, fast, heats)
         for fast, slow in combinations(members, 2)
-        if slow.tier == fast.tier
+        if slow.tier == fast.tier and slow.tier in RANKED
     }
     control = over_seeds([heat.control for heat in heats if heat.control])
     verdicts = differences(found, control)
     pairs = {pair: Difference(ratio, verdicts[pair]) for pair, ratio in found.items()}
-    ordered = [row for tier in TIERS[:2] for row in _tied([r for r in members if r.tier == tier], pairs)]
+    ordered = [row for tier in RANKED for row in _tied([r for r in members if r.tier == tier], pairs)]
+    ordered += [row for row in members if row.tier not in RANKED]
     rest.sort(
         key=lambda row: (row.status != "ok", row.status == PENDING, row.adapter, row.variant, row.status)
     )

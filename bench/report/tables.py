@@ -59,10 +59,12 @@ class Table:
 _TIER_TITLES: dict[Tier, str] = {
     "compared": "Compared, by time / baseline",
     "reduced precision": "Reduced precision, compared apart",
+    "reference": "The limit: kernels written by hand, no framework; never ranked",
     "open": "Open division: the same data and goal, the framework's own way; not compared",
     "not compared": "Not compared",
 }
 _OTHER_NETWORK = "ran another network"
+_OVER_LIMIT = "time / limit"
 
 
 def comparison(section: Section, page: Page) -> Table:
@@ -73,6 +75,7 @@ def comparison(section: Section, page: Page) -> Table:
         Heading("adapter"),
         Heading("time / baseline", numeric=True),
         Heading("tie group"),
+        Heading(_OVER_LIMIT, numeric=True, tip="How many times as long as the fastest reference it takes."),
         *(
             Heading(figure.heading, numeric=True, note=_common(counts[figure.name]), tip=figure.meaning)
             for figure in columns
@@ -90,6 +93,7 @@ def comparison(section: Section, page: Page) -> Table:
             names(row),
             _ratio(row, section),
             Entry(f"= {row.group}" if row.group else ""),
+            _over_limit(row),
             *(_figure(row, figure, of[figure.name]) for figure in columns),
             Entry(row.parity or ABSENT, tip=_certified(row)),
             Entry(str(row.seeds) if row.seeds == row.planned else f"{row.seeds} of {row.planned}"),
@@ -99,7 +103,8 @@ def comparison(section: Section, page: Page) -> Table:
         ]
         lines.append((row, entries))
     table = by_tier(headings, lines)
-    return _without(table, [title for title in ("tie group", _OTHER_NETWORK) if _is_empty(table, title)])
+    optional = ("tie group", _OVER_LIMIT, _OTHER_NETWORK)
+    return _without(table, [title for title in optional if _is_empty(table, title)])
 
 
 def brief(section: Section, page: Page) -> Table:
@@ -138,6 +143,17 @@ def _ratio(row: Row, section: Section) -> Entry:
     if f"{row.adapter} {row.variant}" == section.baseline:
         return Entry("1", "baseline")
     return Entry(f"{row.ratio.ratio:.2f}", sentences.interval(row.ratio))
+
+
+def _over_limit(row: Row) -> Entry:
+    """Time over that of the fastest reference, with its 95 % interval."""
+    ratio = row.over_limit
+    if ratio is None:
+        return Entry("")
+    if row.tier == "reference" and ratio.ratio == 1:
+        return Entry("1", "limit")
+    between = "" if ratio.low is None or ratio.high is None else f"{ratio.low:.3g}–{ratio.high:.3g}"
+    return Entry(f"{ratio.ratio:.3g}", between)
 
 
 def summary(
