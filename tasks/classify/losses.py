@@ -16,10 +16,12 @@ def loss_of(rates: Float, codes: Float, loss: Loss) -> tuple[float, Float]:
     ``mse``: the mean over batch and outputs of (rate - code)^2.  ``cross_entropy``: of softmax(rates) against
     one-hot codes, -log of the class's share, mean over the batch.
     """
-    if loss == "mse":
-        error = rates - codes
-        return float((error**2).mean()), 2 * error / error.size
-    logits = rates - rates.max(axis=1, keepdims=True)
-    log_shares = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    value = -float((codes * log_shares).sum(axis=1).mean())
-    return value, (np.exp(log_shares) - codes) / len(rates)
+    match loss:
+        case "mse":
+            error = rates - codes
+            return float((error**2).mean()), 2 * error / error.size
+        case "cross_entropy":
+            logits = rates - rates.max(axis=1, keepdims=True)
+            log_shares = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+            value = -float((codes * log_shares).sum(axis=1).mean())
+            return value, (np.exp(log_shares) - codes) / len(rates)
