@@ -1,9 +1,9 @@
-// A convolutional network of integrate-and-fire neurons, but for its second convolution and its matrix products.
+// A convolutional network of integrate-and-fire neurons, but for its second convolution and its products.
 //
-// The last axis of every array is the channels', of which LANES make a vector.  The first convolution is cheaper to
-// compute again in the backward pass than to keep, and the moments of what it gives follow from those of patches of
-// the images: so nothing of the size [steps, N, H, W, channels] exists.  Sums are taken image by image in an order
-// of their own, and added up outside: no result depends on which thread was first.
+// The last axis of every array is the channels', of which LANES make a vector.  The first convolution is
+// cheaper to compute again in the backward pass than to keep, and the moments of what it gives follow from
+// those of patches of the images: so nothing as large as its maps at every step exists.  Sums are taken image
+// by image and added up outside: no result depends on which thread was first.
 #include "vector.h"
 
 typedef struct {
@@ -44,7 +44,7 @@ void patches(const Shape *shape, const real *images, double *first, double *seco
   }
 }
 
-// The first convolution at the four places under a pooled element; weight [9, channels] from its first channel on.
+// The first convolution at the four places under a pooled element; weight [9, channels].
 static inline void convolve(const real *corner, int64_t row, const real *weight, int64_t channels, vec y[4]) {
   EACH_PLACE(p) y[p] = all(0);
 #pragma GCC unroll 9
@@ -54,9 +54,9 @@ static inline void convolve(const real *corner, int64_t row, const real *weight,
   }
 }
 
-// Convolution, scale and shift [channels], integrate and fire, max-pooling: images with a margin, [steps or 1, N, H + 2,
-// W + 2] with ``stride`` from one step to the next (0: the same at all of them), to spikes [steps, N, H/2, W/2, C].
-// ``unpooled``: NULL or out, the spikes before pooling.
+// Convolution, scale and shift [channels], integrate and fire, max-pooling: images with a margin, [steps or
+// 1, N, H + 2, W + 2], ``stride`` from one step to the next (0: all the same), to spikes [steps, N, H/2, W/2,
+// channels]. ``unpooled``: NULL or out, the spikes before pooling.
 void front(const Shape *shape, const real *images, int64_t stride, const real *weight, const real *scale,
            const real *shift, real *out, real *unpooled) {
   int64_t height = shape->height, width = shape->width, channels = shape->channels, row = width + 2;
@@ -89,9 +89,9 @@ void front(const Shape *shape, const real *images, int64_t stride, const real *w
         }
 }
 
-// Back through max-pooling and time: gradients of a pooled element ``grad`` [steps], membranes before the reset
-// [steps, 4] to gradients of what the four neurons were fed, in place of those.  The first that fires takes the gradient
-// of the pooled spike, or the very first where none does.
+// Back through max-pooling and time: from gradients of a pooled spike ``grad`` [steps] to those of what its
+// four neurons were fed, which replace their membranes before the reset, v [steps, 4].  Of a pooled spike the
+// first neuron that fires takes the gradient, or the very first where none does.
 static inline void descend(const Shape *shape, const vec *grad, vec (*v)[4]) {
   real threshold = shape->threshold, half = shape->alpha / 2, slope = M_PI / 2 * shape->alpha;
   vec rest[4];
@@ -109,10 +109,11 @@ static inline void descend(const Shape *shape, const vec *grad, vec (*v)[4]) {
   }
 }
 
-// From gradients of the pooled spikes, by image, [N, 11, channels]: sums over time and places of D, D y and D times each
-// of the nine elements of the patch, where D is the gradient of the scaled convolution and y the convolution.
-void front_back(const Shape *shape, const real *images, const real *weight, const real *scale, const real *shift,
-                const real *grad, double *sums) {
+// From gradients of the pooled spikes to sums by image, [N, 11, channels], over time and places: of d, of d y
+// and of d times each element of its patch, where y is the convolution and d the gradient of y as it is
+// scaled.
+void front_back(const Shape *shape, const real *images, const real *weight, const real *scale,
+                const real *shift, const real *grad, double *sums) {
   int64_t height = shape->height, width = shape->width, channels = shape->channels, row = width + 2;
   real threshold = shape->threshold;
   memset(sums, 0, sizeof *sums * shape->images * 11 * channels);
@@ -128,7 +129,8 @@ void front_back(const Shape *shape, const real *images, const real *weight, cons
           convolve(corner, row, weight + c, channels, y);
           EACH_PLACE(p) after[p] = all(0);
           for (int64_t t = 0; t < shape->steps; t++) {
-            pooled[t] = *at(grad, (((t * shape->images + n) * (height / 2) + i) * (width / 2) + j) * channels + c);
+            int64_t place = ((t * shape->images + n) * (height / 2) + i) * (width / 2) + j;
+            pooled[t] = *at(grad, place * channels + c);
             EACH_PLACE(p) {
               v[t][p] = after[p] + (y[p] * a + b);
               after[p] = where(v[t][p] < threshold, v[t][p]);
@@ -167,9 +169,10 @@ void moments(const Shape *shape, const real *x, double *sums) {
       }
 }
 
-// Scale and shift [steps, channels], integrate and fire, max-pooling: x [steps, N, H, W, channels] to spikes [steps, N,
-// H/2, W/2, channels].  ``unpooled``: NULL or out, the spikes before pooling.
-void back(const Shape *shape, const real *x, const real *scale, const real *shift, real *out, real *unpooled) {
+// Scale and shift [steps, channels], integrate and fire, max-pooling: x [steps, N, H, W, channels] to spikes
+// [steps, N, H/2, W/2, channels].  ``unpooled``: NULL or out, the spikes before pooling.
+void back(const Shape *shape, const real *x, const real *scale, const real *shift, real *out,
+          real *unpooled) {
   int64_t height = shape->height, width = shape->width, channels = shape->channels;
   real threshold = shape->threshold;
 #pragma omp parallel for collapse(2) schedule(static)
@@ -196,10 +199,10 @@ void back(const Shape *shape, const real *x, const real *scale, const real *shif
         }
 }
 
-// From gradients of the pooled spikes to d [steps, N, H, W, channels], those of what the neurons were fed, and by image
-// and step, [N, steps, 2, channels], the sums of d and of d x.
-void back_back(const Shape *shape, const real *x, const real *scale, const real *shift, const real *grad, real *d,
-               double *sums) {
+// From gradients of the pooled spikes to those of what the neurons were fed, d [steps, N, H, W, channels],
+// and to sums by image and step, [N, steps, 2, channels], of d and of d x.
+void back_back(const Shape *shape, const real *x, const real *scale, const real *shift, const real *grad,
+               real *d, double *sums) {
   int64_t height = shape->height, width = shape->width, channels = shape->channels, steps = shape->steps;
   real threshold = shape->threshold;
   memset(sums, 0, sizeof *sums * shape->images * steps * 2 * channels);
@@ -215,7 +218,8 @@ void back_back(const Shape *shape, const real *x, const real *scale, const real 
           EACH_PLACE(p) after[p] = all(0);
           for (int64_t t = 0; t < steps; t++) {
             vec a = *at(scale, t * channels + c), b = *at(shift, t * channels + c);
-            pooled[t] = *at(grad, (((t * shape->images + n) * (height / 2) + i) * (width / 2) + j) * channels + c);
+            int64_t place = ((t * shape->images + n) * (height / 2) + i) * (width / 2) + j;
+            pooled[t] = *at(grad, place * channels + c);
             EACH_PLACE(p) {
               int64_t place = t * step + corner + p / 2 * width + p % 2;
               v[t][p] = after[p] + (*at(x, place * channels + c) * a + b);

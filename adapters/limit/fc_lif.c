@@ -1,9 +1,10 @@
-// Layers of Linear and LIF on Poisson spikes: forward, back-propagation through time and Adam, image by image.
+// Layers of Linear and LIF on Poisson spikes: forward, back-propagation through time and Adam, image by
+// image.
 //
 // An image stays in the caches of one core from its first random number to its part of the gradient: what is
-// kept for it grows with steps x (pixels that are lit, in bytes), never with the batch.  Spikes are bits, four to
-// an index, so that a product with weights (or of spikes and gradients) is one look-up and one addition for every
-// four of them: the method of the four Russians.
+// kept for it is a byte for every step and pixel that is lit.  Spikes are bits, four to an index, so that a
+// product of spikes and weights, or of spikes and gradients, is one look-up and one addition for every four
+// of them: the method of the four Russians (Arlazarov, Dinic, Kronrod and Faradzhev 1970).
 #include "philox.h"
 #include "vector.h"
 #include <omp.h>
@@ -158,9 +159,9 @@ static inline void pack(const uint8_t *restrict from, int64_t plane, uint8_t *re
       to[j] = from[j] | from[plane + j] << 1 | from[2 * plane + j] << 2 | from[3 * plane + j] << 3;
 }
 
-// out[to[r]] += the sum over groups of those of the rows g, groups + g, 2 groups + g, 3 groups + g of the matrix
-// whose bits are set in nibbles[r by_row + g by_group]; matrix and out are numbered through ``from`` and ``to``,
-// unless those are NULL.
+// out[to[r]] += the sum over groups of those of the rows g, groups + g, 2 groups + g, 3 groups + g of the
+// matrix whose bits are set in nibbles[r by_row + g by_group]; matrix and out are numbered through ``from``
+// and ``to``, unless those are NULL.
 static inline void add_product(const uint8_t *nibbles, int64_t by_row, int64_t by_group, int64_t count,
                                int64_t groups, const vec *matrix, const int32_t *from, vec *out,
                                const int32_t *to) {
@@ -211,8 +212,10 @@ static void weight_change(const Layer *layer, const Part *p, int64_t quarter) {
   }
 }
 
-// The same two for inputs that are no spikes: value [steps, .., inputs], ``stride`` from one step to the next.
-static void dense_currents(const Layer *layer, const Part *p, int64_t steps, const real *value, int64_t stride) {
+// The same two for inputs that are no spikes: value [steps, .., inputs], ``stride`` from one step to the
+// next.
+static void dense_currents(const Layer *layer, const Part *p, int64_t steps, const real *value,
+                           int64_t stride) {
   for (int64_t b = 0; b < layer->blocks; b++)
     for (int64_t t = 0; t < steps; t++) {
       vec x[PARTS] = {0};
@@ -257,7 +260,8 @@ static void discharge(const Layer *layer, const vec *v, vec *delta, int64_t step
   real threshold = layer->threshold, half = layer->alpha / 2, slope = M_PI / 2 * layer->alpha;
   vec later[PARTS] = {0}; // gradient of the next step's charged membrane
   for (int64_t t = steps - 1; t >= 0; t--) EACH(k) {
-      vec now = v[t * PARTS + k], scaled = (now - threshold) * slope, surrogate = half / (1 + scaled * scaled);
+      vec now = v[t * PARTS + k], scaled = (now - threshold) * slope;
+      vec surrogate = half / (1 + scaled * scaled);
       // to_rest = keep later;  to_charged = (to_spike - to_rest v) surrogate + to_rest (1 - s)
       vec through = (where(now < threshold, all(1)) - now * surrogate) * keep;
       later[k] = delta[t * PARTS + k] * surrogate + later[k] * through;
@@ -363,8 +367,8 @@ static void gather(Scratch *const *all_scratch, int64_t threads, int64_t l, int6
   }
 }
 
-// torch's Adam (Kingma and Ba 2015), the corrections of its moments drawn out of the loop: its ``step``th, from 1.
-// By all threads.
+// One step of torch's Adam (Kingma and Ba 2015), counted from 1, the corrections of its moments drawn out of
+// the loop.  By all threads.
 static void adam(const Network *net, Scratch *const *all_scratch, int64_t threads, double lr, int64_t step) {
   double correction = sqrt(1 - pow(0.999, step));
   real rate = lr * correction / (1 - pow(0.9, step)), epsilon = 1e-8 * correction;

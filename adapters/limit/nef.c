@@ -1,7 +1,8 @@
 // Networks of LIF ensembles, each simulated by one thread from its first step to its last.
 //
-// A network is its neurons around a vector of channels: filtered values, of which some arrive at an ensemble
-// (encoded) and some come from one (decoded).  All that a network is made of stays in the caches of its core.
+// A network is its neurons around a vector of channels, filtered values: each but the output's arrives at an
+// ensemble, encoded, and comes from another, decoded, or from the inputs.  A network stays in the caches of
+// its core.
 #include "vector.h"
 
 // expm1(x) / x and log1p(-y) / -y as power series.  Cut off here they are right to the last bit or two for
@@ -64,7 +65,8 @@ typedef struct {
   real dt, tau_rc, rate, rest;
 } Times;
 
-// One step of LIF neurons, see ``Nef`` in tasks/nef/spec.py: 1 where one fires; v and r go on to the next step.
+// One step of LIF neurons, see ``Nef`` in tasks/nef/spec.py: 1 where one fires; v and r go on to the next
+// step.
 static inline vec fire(Times times, vec current, vec *v, vec *r) {
   vec left = *r - times.dt, open = least(most(times.dt - left, all(0)), all(times.dt)), x = open * times.rate;
   vec charged = *v - (current - *v) * (x * series(x, EXP, EXP_TERMS));

@@ -1,6 +1,6 @@
-// Philox4x32-10, a random number generator that is a function of a counter (Salmon, Moraes, Dror and Shaw 2011,
-// "Parallel random numbers: as easy as 1, 2, 3"): a draw depends on nothing that was drawn before, and so not
-// on which thread draws it.
+// Philox4x32-10, a random number generator that is a function of a counter (Salmon, Moraes, Dror and Shaw
+// 2011, "Parallel random numbers: as easy as 1, 2, 3"): a draw depends on nothing that was drawn before, and
+// so not on which thread draws it.
 #pragma once
 #include <stdint.h>
 #if defined(__AVX2__)

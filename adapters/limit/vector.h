@@ -1,7 +1,8 @@
 // Numbers in the precision of the library, and vectors of them that fill one register of this machine.
 //
-// They are extensions of C that GCC and Clang share.  A comparison gives a mask of integers as wide as the numbers.
-// Of vectors that are longer than a register GCC would make poor code, above all of their comparisons.
+// They are extensions of C that GCC and Clang share.  A comparison gives a mask of integers as wide as the
+// numbers. Of vectors that are longer than a register GCC would make poor code, above all of their
+// comparisons.
 #pragma once
 #include <math.h>
 #include <stdint.h>
