@@ -112,6 +112,10 @@ def test_only_what_ended_well_has_figures(every_ending: Finished) -> None:
             "device_used_bytes",
             "energy_joules",
             "active_neurons",
+            "pass_seconds",
+            "forward_seconds",
+            "backward_seconds",
+            "element_nanoseconds",
         }
         assert FIGURES.keys() - measured == never | {
             "best_test_accuracy",
