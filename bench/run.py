@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ from bench.environments import (
 )
 from bench.errors import UserError, unknown
 from bench.measure import machine as machines
+from bench.measure import peaks
 from bench.process import ALLOCATOR
 from bench.profile import Profile
 from bench.progress import Progress
 from bench.records import Cell, Manifest, Record, load_records, save_manifest
+from bench.report.pages import page_of
 from tasks.families import families
 from tasks.protocol import Dataset
 
@@ -105,6 +107,9 @@ def run(
         sets = [session.dataset_of(cell) for cell in cells if not cell.skip]
         data = datasets([each for each in sets if each], used, pythons, asked.data, say)
         if folder is None:
+            if settings["device"] == "cpu" and _has_floor(cells):
+                say("Measuring what the machine can do at most ...")
+                manifest = manifest.model_copy(update={"peaks": asdict(peaks.measure(settings["threads"]))})
             folder = folders / manifest.run
             folder.mkdir()
             save_manifest(folder, manifest)
@@ -131,6 +136,11 @@ def setup(asked: Asked, say: Say) -> None:
     data = datasets([each for each in sets if each], found, pythons, asked.data, say)
     where = "; ".join(f"{name} in {folder}" for name, folder in data.items())
     say(f"Ready: {', '.join(pythons)}; {where}")
+
+
+def _has_floor(cells: Sequence[Cell]) -> bool:
+    """Whether the report shows how long some work takes at least."""
+    return any(page_of(cell.family).floor for cell in cells if cell.stage == "run" and not cell.skip)
 
 
 def _settings(machine: Mapping[str, Any], asked: Asked) -> dict[str, Any]:

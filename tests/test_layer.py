@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bench.measure.peaks import Peaks, measure
+from bench.records import Cell, load_manifest
+from bench.report import sweeps
+from bench.report.drawing import styles
+from bench.report.layer import PAGE
+from bench.report.sections import sections
+from bench.report.sweep_plot import draw
+from bench.report.sweeps import Sweep
 from tasks import worker
 from tasks.classify import reference as classify
 from tasks.classify.spec import Neuron
@@ -21,6 +29,7 @@ from tasks.layer.run import Amounts
 from tasks.layer.spec import ALPHA, TASKS, TAU, THRESHOLD, Flow, Layer, draw, lif, linear_lif
 from tasks.measuring import Wrong, verdict
 from tasks.protocol import Job, Settings, Turn
+from tests.builders import cell, manifest, record
 from tests.harness import FAKES, Bench, table, write_profile
 
 if TYPE_CHECKING:
@@ -230,6 +239,52 @@ def test_sizes_out_of_range_are_refused() -> None:
         Amounts(repeats=0)
 
 
+PEAKS = Peaks(bytes_per_second=2e10, operations_per_second=1e11)
+
+
+def test_the_floor_is_the_time_of_memory_and_products() -> None:
+    assert PAGE.floor
+    # 5 numbers of 4 bytes; and 3 products of a multiplication and an addition a neuron
+    assert PAGE.floor(planned("lif", neurons=100), PEAKS) == pytest.approx(1.0)
+    assert PAGE.floor(planned("linear_lif", neurons=100), PEAKS) == pytest.approx(1.0 + 6.0)
+
+
+def planned(task: str, adapter: str = "torch", **values: int) -> Cell:
+    work = FAMILY.work(TASKS[task](**values), Amounts(), "none")
+    own = f"{task}-{adapter}-{values}"
+    return cell(adapter, task, family="layer", table="layer", work=work, task_values=values, heat=own, cell=own)
+
+
+def swept(times: dict[str, list[float]], **changes: Any) -> Sweep:
+    records = [
+        record(planned("lif", name, neurons=neurons), figures={"element_nanoseconds": seconds})
+        for name, each in times.items()
+        for neurons, seconds in zip((16, 1024), each, strict=True)
+    ]
+    made = manifest([each.cell for each in records], **changes)
+    (sweep,) = sweeps.sweeps(made, sections(made, records), {"layer": PAGE})
+    return sweep
+
+
+def test_a_sweep_says_how_far_from_the_floor_each_is() -> None:
+    sweep = swept({"near": [40.0, 2.0]}, peaks=asdict(PEAKS))
+    assert sweep.floor == {16: pytest.approx(1.0), 1024: pytest.approx(1.0)}
+    said = "near plain takes 2.00 times what the machine needs at least at neurons 1024, and 40.0 times at 16."
+    assert said in sweeps.findings(sweep)
+    drawn = draw(sweep, styles([row.records[0].cell for line in sweep.lines().values() for row in line.values()]))
+    assert drawn and "the machine's floor" in {text.get_text() for text in drawn.legends[0].get_texts()}
+
+
+def test_without_peaks_there_is_no_floor() -> None:
+    sweep = swept({"near": [40.0, 2.0]})
+    assert sweep.floor == {} and not any("at least" in said for said in sweeps.findings(sweep))
+
+
+def test_peaks_are_measured_on_the_threads_that_are_asked_for() -> None:
+    found = measure(1)
+    assert found.bytes_per_second > 1e7 and found.operations_per_second > 1e7
+
+
 def test_a_run_from_the_command_to_the_report(tmp_path: Path, mnist: Path) -> None:
     layer = {"repeats": 2, "lif": {"neurons": 20, "also": [{"neurons": 40}, {"neurons": 200}]}}
     profile = write_profile(tmp_path / "tiny.toml", tasks=["lif", "linear_lif"], layer=layer)
@@ -243,3 +298,4 @@ def test_a_run_from_the_command_to_the_report(tmp_path: Path, mnist: Path) -> No
     assert {row["neurons"] for row in rows} >= {"20", "40", "200"}
     page = (folder / "report" / "index.html").read_text(encoding="utf-8")
     assert "lif over neurons" in page and "ns/neuron/step" in page
+    assert "GFLOP/s" in page and load_manifest(folder).peaks["bytes_per_second"] > 1e7

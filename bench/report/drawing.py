@@ -20,7 +20,7 @@ from bench.report.figures import FIGURES
 from bench.report.sections import Row, Section
 from bench.report.text import ABSENT
 
-_LIMIT = "#4b5563"  # of a reference, which is no framework
+LIMIT = "#4b5563"  # of what is no framework: a reference, or the least that the machine can do
 INK = "#1f2a37"  # all text and lines
 PAPER = "#ffffff"  # the background and the rims of the markers
 
@@ -90,7 +90,7 @@ def styles(cells: Sequence[Cell]) -> Styles:
     limits = {cell.adapter for cell in cells if cell.reference}
     frameworks = [name for name in variants if name not in limits]
     palette = sns.color_palette(_COLOURS if len(frameworks) <= len(_COLOURS) else "husl", len(frameworks))
-    colours = dict.fromkeys(limits, to_rgb(_LIMIT)) | dict(zip(frameworks, palette, strict=True))
+    colours = dict.fromkeys(limits, to_rgb(LIMIT)) | dict(zip(frameworks, palette, strict=True))
     return {
         (adapter, variant): Style(
             label=f"{adapter} · {variant}" if len(names) > 1 else adapter,

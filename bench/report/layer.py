@@ -6,10 +6,15 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure as Drawing
 
+from bench.measure.peaks import Peaks
 from bench.records import Cell
 from bench.report.drawing import Kind, Styles, bars, memory_bars
 from bench.report.pages import Page
 from bench.report.sections import Row, Section
+from tasks.families import families
+
+
+_MOVED = 5 * 4  # bytes of a neuron's step and sample, see _floor
 
 
 def _time_bars(section: Section, rows: Sequence[Row], look: Styles) -> Drawing | None:
@@ -23,6 +28,23 @@ def _work(cell: Cell) -> str:
         f"{work['neurons']:,} neurons, T = {work['steps']}, batch {work['batch']}; "
         f"{passes} a turn, {work['repeats']} turns after the first"
     )
+
+
+def _floor(cell: Cell, peaks: Peaks) -> float:
+    """Nanoseconds per neuron, step and sample that memory and products alone take.
+
+    Forward, a number is read (the input) and one written (the spike); backward, two are read (the input once
+    more, from which the membrane can be had again, and the gradient) and one written (the input's gradient).
+    Weights and their gradient are small beside that.  What a cache holds is faster: of small layers, this is
+    not the least.
+    """
+    work = cell.work
+    elements = work["neurons"] * work["steps"] * work["batch"]
+    seconds = _MOVED * elements / peaks.bytes_per_second
+    if families()[cell.family].tasks[cell.task](**cell.task_values).weighted:
+        # forward, to the input, to the weights
+        seconds += 3 * 2 * elements * work["neurons"] / peaks.operations_per_second
+    return seconds / elements * 1e9
 
 
 PAGE = Page(
@@ -39,6 +61,7 @@ PAGE = Page(
     ),
     proof="input gradient error",
     work=_work,
+    floor=_floor,
     plots=(
         Kind("times", "forward and backward", _time_bars),
         Kind("memory", "peak memory", memory_bars),

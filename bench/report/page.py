@@ -144,6 +144,9 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
         parts.append(f"{cores} cores")
     if memory := machine.get("memory_bytes"):
         parts.append(f"{memory / 1e9:.1f} GB memory")
+    if known := manifest.peaks:
+        parts.append(f"copies {known['bytes_per_second'] / 1e9:.3g} GB/s")
+        parts.append(f"multiplies {known['operations_per_second'] / 1e9:.3g} GFLOP/s")
     commit = str(git.get("commit") or ABSENT) + (" with local changes" if git.get("dirty") else "")
     return [
         ("Profile", manifest.profile),

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.measure.peaks import Peaks
 from bench.records import Cell, Record
 from bench.report import text
 from tasks.families import families
@@ -43,8 +44,9 @@ class Page:
     ``quality`` and ``pace`` have a column even where nobody measured them, ``others`` only where
     somebody did; without any of them a section has all figures that were measured.  ``proof`` is the
     deviation that its certificates are summed up by.  ``of``: what a figure of one record is made of,
-    as "2 epochs".  ``work``: what a cell does, in words.  ``tables`` stand below the comparison by their
-    titles.  ``terms`` are words that only this family's tables and plots need.
+    as "2 epochs".  ``work``: what a cell does, in words.  ``floor``: the least that the pace of a cell
+    can be on a machine of these peaks.  ``tables`` stand below the comparison by their titles.  ``terms`` are
+    words that only this family's tables and plots need.
     """
 
     quality: str = ""
@@ -53,6 +55,7 @@ class Page:
     proof: str = ""
     of: Callable[[Record], Mapping[str, str]] = _of_nothing
     work: Callable[[Cell], str] = work_in_words
+    floor: Callable[[Cell, Peaks], float] | None = None
     tables: tuple[tuple[str, Callable[[Section], Table]], ...] = ()
     plots: tuple[Kind, ...] = ()
     terms: tuple[tuple[str, str], ...] = ()

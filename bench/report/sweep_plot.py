@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from bench.report.drawing import INK, PAPER, Styles, stroke
+from bench.report.drawing import INK, LIMIT, PAPER, Styles, stroke
 from bench.report.sweeps import Sweep, Value
 from bench.report.text import plain
 
@@ -53,6 +53,15 @@ def draw(sweep: Sweep, look: Styles) -> Figure | None:
                 clip_on=False,
             )
         axes.set_title(shown.heading, loc="left", fontsize=9.5)
+        if shown.name == sweep.pace and sweep.floor:
+            axes.plot(
+                [where[value] for value in sweep.floor],
+                [shown.scale * least for least in sweep.floor.values()],
+                color=LIMIT,
+                linewidth=1.2,
+                linestyle=(0, (1, 1.5)),
+                label="the machine's floor",
+            )
         if shown.name == sweep.pace and _spans(axes):
             axes.set_yscale("log")
             axes.set_title(f"{shown.heading}, logarithmic", loc="left", fontsize=9.5)

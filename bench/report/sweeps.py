@@ -12,6 +12,7 @@ from typing import Any
 
 from scipy import stats
 
+from bench.measure.peaks import Peaks
 from bench.records import Manifest
 from bench.report.figures import FIGURES, Figure
 from bench.report.pages import Page
@@ -31,6 +32,7 @@ class Sweep:
     """Sections by the value of ``key``, in which alone they differ, in the order in which they are drawn.
 
     ``figures``: the page's ``quality`` and ``pace`` and the host's memory, those that any row has.
+    ``floor``: the least that the pace can be, value by value, where it is known.
     ``untimed``: the pace, where it is left out because the machine did something else.
     """
 
@@ -41,6 +43,7 @@ class Sweep:
     quality: str
     pace: str
     figures: tuple[Figure, ...]
+    floor: dict[Value, float]
     untimed: Figure | None
 
     @property
@@ -65,6 +68,7 @@ class Sweep:
 
 def sweeps(manifest: Manifest, sections: Sequence[Section], pages: dict[str, Page]) -> list[Sweep]:
     """Every sweep through the first point of a task, and others of at least three values."""
+    peaks = Peaks(**manifest.peaks) if manifest.peaks else None
     planned = [(cell.task, cell.task_values) for cell in manifest.cells if cell.stage == "run"]
     found = []
     by_task: dict[str, list[Section]] = {}
@@ -84,7 +88,7 @@ def sweeps(manifest: Manifest, sections: Sequence[Section], pages: dict[str, Pag
                     fixed = {name: group[0][0][name] for name in varied if name != key}
                     departs = {name: value for name, value in fixed.items() if value != every[0][0][name]}
                     points = [(values[key], section) for values, section in group]
-                    found.append(_sweep(key, points, fixed, departs, pages[members[0].cell.family]))
+                    found.append(_sweep(key, points, fixed, departs, pages[members[0].cell.family], peaks))
     return found
 
 
@@ -105,6 +109,7 @@ def _sweep(
     fixed: dict[str, Any],
     departs: dict[str, Any],
     page: Page,
+    peaks: Peaks | None,
 ) -> Sweep:
     """``fixed``: what other points of the task vary; ``departs``: what of it the first has otherwise."""
     if all(isinstance(value, int | float) for value, _ in points):
@@ -127,6 +132,9 @@ def _sweep(
             for name in dict.fromkeys((page.quality, page.pace, "host_peak_bytes"))
             if name in measured and name != untimed
         ),
+        floor={
+            value: page.floor(section.cell, peaks) for value, section in points if page.floor and peaks
+        },
         untimed=FIGURES[untimed] if untimed else None,
     )
 
@@ -167,6 +175,7 @@ def findings(sweep: Sweep) -> list[str]:
     if sweep.untimed:
         left_out = sweep.untimed.heading
         return [*said, f"No {left_out}: of some value others used the CPU in more than a tenth of the turns."]
+    said += _over_floor(sweep)
     said.append(
         "Every value is a heat of its own, minutes apart from the others: what the machine did meanwhile is "
         "in these times, and they are not compared."
@@ -198,6 +207,23 @@ def _about(sweep: Sweep, line: dict[Value, Row], figure: Figure) -> Iterator[str
         return
     alike = [plain(value) for value in known if value != best and _is_alike(line, best, value, figure)]
     yield f"{words}; not told apart from it, seed by seed: {', '.join(alike) or 'none'}."
+
+
+def _over_floor(sweep: Sweep) -> Iterator[str]:
+    """How many times its floor each adapter and variant takes, where it is nearest and where it is furthest."""
+    key = sweep.key.replace("_", " ")
+    for name, line in sweep.lines().items():
+        times = {
+            value: mean(found) / least
+            for value, least in sweep.floor.items()
+            if value in line and (found := line[value].values(sweep.pace))
+        }
+        if len(times) > 1:
+            near, far = min(times, key=times.__getitem__), max(times, key=times.__getitem__)
+            yield (
+                f"{' '.join(name)} takes {significant(times[near])} times what the machine needs at least at "
+                f"{key} {plain(near)}, and {significant(times[far])} times at {plain(far)}."
+            )
 
 
 def _crossovers(sweep: Sweep) -> Iterator[str]:
