@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from adapters.torch_family.encode import ENCODERS, Encode
 from adapters.torch_family.network import SpikingNetwork
+from adapters.torch_family.split import split
 from tasks.classify.codes import code_table
 from tasks.classify.protocol import Array, Trace
 from tasks.classify.spec import Classify, Loss, Spike
@@ -146,6 +147,10 @@ class TorchClassifier:
             self.scaler.update()
             rates.append(output.detach())
         return to_numpy(torch.cat(rates))
+
+    def split(self, order: NDArray[np.integer]) -> dict[str, float]:
+        """See the protocol."""
+        return split(self, order)
 
     @torch.no_grad()
     def predict(self, images: NDArray[np.uint8]) -> Array:

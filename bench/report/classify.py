@@ -17,6 +17,7 @@ from bench.report.figures import FIGURES
 from bench.report.pages import Page
 from bench.report.pictures import PICTURES
 from bench.report.sections import Row, Section
+from bench.report.split import SPLIT
 
 ACCURACY_SPAN = 5.0  # percentage points
 _LOGARITHMIC_FROM = 20.0  # ratio of the largest to the smallest time
@@ -215,6 +216,7 @@ PAGE = Page(
         Kind("accuracy-epochs", "accuracy over epochs", _accuracy_over_epochs),
         Kind("loss-epochs", "loss over epochs", _loss_over_epochs),
         Kind("accuracy-time", "test accuracy over training time", _accuracy_over_time),
+        SPLIT,
         Kind("memory", "peak memory", memory_bars),
         *PICTURES,
     ),

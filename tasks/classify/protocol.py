@@ -74,6 +74,17 @@ class Classifier(Protocol):
         """
 
 
+class Splitting(Classifier, Protocol):
+    """One that can say where the time of a training step goes."""
+
+    def split(self, order: NDArray[np.integer]) -> Mapping[str, float]:
+        """Train as ``train_epoch`` does, and return the seconds of every part of split.py that there is.
+
+        Raises:
+            Unsupported: its parts cannot be told apart.
+        """
+
+
 class OpenClassifier(Classifier, Protocol):
     """One of the open division; its ``trace`` and ``load_weights`` need do nothing."""
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.classify import checkpoint, images, pictures, real_size, values
+from tasks.classify import checkpoint, images, pictures, real_size, split, values
 from tasks.classify.codes import CODES_OF_BITS, code_table, decode, decode_bitwise
 from tasks.classify.images import Images, encode
 from tasks.classify.losses import loss_of
@@ -32,7 +32,8 @@ from tasks.protocol import Job, Result, Turn, Unsupported, data_folder
 class Amounts:
     """How much of the data set a profile uses, the first images of each part, and in how many pieces.
 
-    ``curve_images``: test images seen after every epoch (0: none); ``turns``: slices of an epoch's batches.
+    ``curve_images``: test images seen after every epoch (0: none); ``turns``: slices of an epoch's batches;
+    ``split_batches``: batches whose training steps are timed part by part, after all else (0: none).
 
     Raises:
         ValueError: a count is out of range.
@@ -42,6 +43,7 @@ class Amounts:
     test_images: int = images.MNIST.test
     curve_images: int = 1000
     turns: int = 10
+    split_batches: int = 0
 
     def __post_init__(self) -> None:
         ranges = {
@@ -49,6 +51,7 @@ class Amounts:
             "test_images": (1, images.MNIST.test),
             "curve_images": (0, images.MNIST.test),
             "turns": (1, images.MNIST.train),
+            "split_batches": (0, images.MNIST.train),
         }
         for name, (least, most) in ranges.items():
             value = getattr(self, name)
@@ -118,7 +121,12 @@ def run(module: Any, task: Classify, job: Job) -> Generator[Turn, None, Result]:
         figures |= learned.figures
         if amounts.curve_images == amounts.test_images:  # only then has every epoch seen the whole test set
             figures["best_test_accuracy"] = max(test_accuracy, learned.best_test_accuracy)
-    yield Turn(phase="evaluate", seconds=eval_seconds, free=True)
+    splits = bool(learned and amounts.split_batches and hasattr(classifier, "split"))
+    yield Turn(phase="evaluate", seconds=eval_seconds, free=not splits)
+    parts = []
+    if splits:
+        order = epoch_order(images=len(data.train_images), batch=task.batch, seed=job.settings.seed, epoch=0)
+        parts = yield from split.measure(module, classifier, order[: amounts.split_batches])
     by_class = list(_by_class(task, rates, data.test_labels))
     shows: dict[str, Any] = {"tested": pictures.tested(task, rates, data.test_images, data.test_labels)}
 
@@ -144,7 +152,8 @@ def run(module: Any, task: Classify, job: Job) -> Generator[Turn, None, Result]:
         + [
             {"metric": "spike_rate", "of": {"layer": layer}, "value": rate}
             for layer, rate in enumerate(by_layer, start=1)
-        ],
+        ]
+        + parts,
     }
 
 

@@ -22,10 +22,11 @@ from tasks import worker
 from tasks.classify import reference
 from tasks.classify.codes import code_table
 from tasks.classify.losses import loss_of
-from tasks.classify.networks import csnn_stepbn, fc_lif
+from tasks.classify.networks import csnn, csnn_stepbn, fc_lif
 from tasks.classify.probes import extreme_images, random_weights, shrink
 from tasks.classify.protocol import Classifier
 from tasks.classify.spec import Classify, Flatten, Linear, Neuron, Spike
+from tasks.classify.split import PARTS
 from tasks.families import families
 from tasks.measuring import Deviation, verdict
 from tasks.plasticity.examples import stdp
@@ -257,6 +258,26 @@ def check_variants_match(subject: Subject) -> None:
     assert found == sorted(subject.declared), f"adapter.toml names {subject.declared}, VARIANTS {found}"
 
 
+def check_split(subject: Subject) -> None:
+    """Looking for where the time goes trains as training does, to the last bit, and leaves nothing behind."""
+    for task in (small_fc(), shrink(csnn())):
+        images, labels = extreme_images(task, 4 * task.batch)
+        order = np.arange(len(images)).reshape(4, task.batch)
+        results = []
+        for looks in (False, True):
+            workload: Any = subject.build(task, deterministic=True)
+            if not hasattr(workload, "split"):
+                raise Unsupported("it does not say where the time of a training step goes")
+            workload.load_weights(random_weights(task))
+            workload.load(images, labels)
+            parts = workload.split(order) if looks else workload.train_epoch(order)
+            workload.train_epoch(order)
+            results.append(workload.weights())
+        assert parts.keys() == set(PARTS), f"parts {sorted(parts)}, expected {sorted(PARTS)}"
+        for name, value in results[0].items():
+            assert np.array_equal(value, results[1][name]), f"{name} differs where somebody has looked"
+
+
 def check_state_goes_on(subject: Subject) -> None:
     """Another object that takes over the state of the first trains on as the first does, to the last bit."""
     for task in (small_fc(), small_csnn()):
@@ -411,6 +432,7 @@ LEARNING: dict[str, Check] = {
     "state-between-batches": check_state_between_batches,
     "load-weights-restarts": check_load_weights_restarts,
     "steps-counted": check_steps_counted,
+    "split": check_split,
     "state-goes-on": check_state_goes_on,
     "batch-order": check_batch_order,
     "training-lowers-the-loss": check_training_lowers_the_loss,
