@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from bench.measure.peaks import Peaks, measure
 from bench.records import Cell, load_manifest
-from bench.report import sweeps
+from bench.report import sweep_plot, sweeps
 from bench.report.drawing import styles
 from bench.report.layer import PAGE
 from bench.report.sections import sections
-from bench.report.sweep_plot import draw
 from bench.report.sweeps import Sweep
 from tasks import worker
 from tasks.classify import reference as classify
@@ -29,7 +28,8 @@ from tasks.layer.run import Amounts
 from tasks.layer.spec import ALPHA, TASKS, TAU, THRESHOLD, Flow, Layer, draw, lif, linear_lif
 from tasks.measuring import Wrong, verdict
 from tasks.protocol import Job, Settings, Turn
-from tests.builders import cell, manifest, record
+from tests.builders import cell as cell_of
+from tests.builders import manifest, record
 from tests.harness import FAKES, Bench, table, write_profile
 
 if TYPE_CHECKING:
@@ -252,7 +252,9 @@ def test_the_floor_is_the_time_of_memory_and_products() -> None:
 def planned(task: str, adapter: str = "torch", **values: int) -> Cell:
     work = FAMILY.work(TASKS[task](**values), Amounts(), "none")
     own = f"{task}-{adapter}-{values}"
-    return cell(adapter, task, family="layer", table="layer", work=work, task_values=values, heat=own, cell=own)
+    return cell_of(
+        adapter, task, family="layer", table="layer", work=work, task_values=values, heat=own, cell=own
+    )
 
 
 def swept(times: dict[str, list[float]], **changes: Any) -> Sweep:
@@ -269,9 +271,13 @@ def swept(times: dict[str, list[float]], **changes: Any) -> Sweep:
 def test_a_sweep_says_how_far_from_the_floor_each_is() -> None:
     sweep = swept({"near": [40.0, 2.0]}, peaks=asdict(PEAKS))
     assert sweep.floor == {16: pytest.approx(1.0), 1024: pytest.approx(1.0)}
-    said = "near plain takes 2.00 times what the machine needs at least at neurons 1024, and 40.0 times at 16."
+    said = (
+        "near plain takes 2.00 times what the machine needs at least at neurons 1024, and 40.0 times at 16."
+    )
     assert said in sweeps.findings(sweep)
-    drawn = draw(sweep, styles([row.records[0].cell for line in sweep.lines().values() for row in line.values()]))
+    drawn = sweep_plot.draw(
+        sweep, styles([row.records[0].cell for line in sweep.lines().values() for row in line.values()])
+    )
     assert drawn and "the machine's floor" in {text.get_text() for text in drawn.legends[0].get_texts()}
 
 

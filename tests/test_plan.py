@@ -249,7 +249,7 @@ def test_a_row_says_the_work_of_its_task_as_far_as_it_applies() -> None:
         next(c for c in of("run", cells(f"adapter={adapter} variant={variant}")) if c.cell)
         for adapter, variant in (("ok", "plain"), ("given", "plain"), ("nengo", "least-squares"))
     )
-    amounts = {"train_images": 24, "test_images": 20, "curve_images": 10, "turns": 2}
+    amounts = {"train_images": 24, "test_images": 20, "curve_images": 10, "turns": 2, "split_batches": 0}
     assert trained.amounts == amounts
     assert trained.task_values == {"steps": 8, "batch": 8, "epochs": 2}
     network = {"network": "Flatten - Linear 10 - LIF(tau 2)"}

@@ -13,7 +13,6 @@ from bench.report.pages import Page
 from bench.report.sections import Row, Section
 from tasks.families import families
 
-
 _MOVED = 5 * 4  # bytes of a neuron's step and sample, see _floor
 
 
@@ -39,11 +38,11 @@ def _floor(cell: Cell, peaks: Peaks) -> float:
     not the least.
     """
     work = cell.work
-    elements = work["neurons"] * work["steps"] * work["batch"]
+    elements: int = work["neurons"] * work["steps"] * work["batch"]
     seconds = _MOVED * elements / peaks.bytes_per_second
     if families()[cell.family].tasks[cell.task](**cell.task_values).weighted:
         # forward, to the input, to the weights
-        seconds += 3 * 2 * elements * work["neurons"] / peaks.operations_per_second
+        seconds += 3 * 2 * elements * int(work["neurons"]) / peaks.operations_per_second
     return seconds / elements * 1e9
 
 

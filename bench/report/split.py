@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import seaborn as sns
 from matplotlib.figure import Figure
 
 from bench.report.drawing import INK, PAPER, Kind, Styles, label
 from bench.report.sections import Row, Section
-from tasks.classify.split import PARTS, WHOLE
 
-_COLOURS = ("#bbbbbb", "#4477aa", "#ee6677", "#dddddd", "#aa3377", "#1a94b8", "#a08a00", "#eeeeee")
-_HATCHES = ("", "", "///", "", "xxx", "...", "", "")
+WHOLE = "whole"
+# by a part's place in the record, which is that in the step: colour and hatch
+_LOOKS = (
+    ("#bbbbbb", ""),
+    ("#4477aa", ""),
+    ("#ee6677", "///"),
+    ("#dddddd", ""),
+    ("#aa3377", "xxx"),
+    ("#1a94b8", "..."),
+    ("#a08a00", ""),
+    ("#eeeeee", ""),
+)
 ADDS_UP = 0.1  # share of the untouched step by which the parts may differ from it
 
 
@@ -34,8 +44,9 @@ def _draw(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
     names, shares = [], []
     for place, (row, parts) in enumerate(known):
         left = 0.0
-        for part, colour, hatch in zip(PARTS, _COLOURS, _HATCHES, strict=True):
-            width = 1e3 * parts.get(part, 0.0)
+        own = {part: seconds for part, seconds in parts.items() if part != WHOLE}
+        for (part, seconds), (colour, hatch) in zip(own.items(), cycle(_LOOKS), strict=False):
+            width = 1e3 * seconds
             piece = axes.barh(
                 place, width, left=left, height=0.62, color=colour, edgecolor=PAPER, hatch=hatch
             )
@@ -48,9 +59,8 @@ def _draw(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
         names.append(
             label(row, look) + (f"\n(parts are off by {100 * off:+.0f} %)" if abs(off) > ADDS_UP else "")
         )
-        shares.append(
-            sum(parts.get(part, 0.0) for part in PARTS if part.startswith("neurons")) / (left / 1e3)
-        )
+        neurons = sum(seconds for part, seconds in own.items() if part.startswith("neurons"))
+        shares.append(neurons / (left / 1e3))
     axes.set_yticks(range(len(known)), names)
     axes.set_ylim(len(known) - 0.4, -0.6)
     axes.set_xlabel("ms a training step; across: the same step, untouched")

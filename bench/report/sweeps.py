@@ -132,9 +132,7 @@ def _sweep(
             for name in dict.fromkeys((page.quality, page.pace, "host_peak_bytes"))
             if name in measured and name != untimed
         ),
-        floor={
-            value: page.floor(section.cell, peaks) for value, section in points if page.floor and peaks
-        },
+        floor={value: page.floor(section.cell, peaks) for value, section in points if page.floor and peaks},
         untimed=FIGURES[untimed] if untimed else None,
     )
 
@@ -210,7 +208,7 @@ def _about(sweep: Sweep, line: dict[Value, Row], figure: Figure) -> Iterator[str
 
 
 def _over_floor(sweep: Sweep) -> Iterator[str]:
-    """How many times its floor each adapter and variant takes, where it is nearest and where it is furthest."""
+    """How many times its floor each adapter and variant takes, where it is nearest and furthest."""
     key = sweep.key.replace("_", " ")
     for name, line in sweep.lines().items():
         times = {

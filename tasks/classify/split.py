@@ -59,5 +59,6 @@ def measure(
     yield Turn(phase="restore", free=True)
     return [
         {"metric": "step_seconds", "of": {"part": name}, "value": float(np.median(values))}
-        for name, values in found.items()
+        for name in (WHOLE, *PARTS)
+        if (values := found.get(name))
     ]
