@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from bench.records import Cell, Record
+from bench.report.pages import Page
 from bench.report.sections import PENDING, Row, Section, heats, sections
+from bench.report.tables import comparison
 from tests.builders import cell, certify, control, manifest, record, turns
 
 TORCH = cell("torch")
@@ -207,6 +209,14 @@ def test_a_reference_is_never_ranked_and_says_how_far_the_others_are_from_it() -
     over = {r.adapter: r.over_limit.ratio for r in found.rows if r.over_limit}
     assert over == pytest.approx({"torch": 10, "slow": 13, "alimit": 1}, rel=0.02)
     assert found.difference(row(found, "slow"), row(found, "alimit")) is None
+
+
+def test_a_ratio_that_is_very_small_is_not_written_as_nothing() -> None:
+    found = only([*with_control(), ran(cell("alimit", reference=True), 0.0042)])
+    (line,) = (
+        line for group in comparison(found, Page()).groups for line in group.rows if line[0].text == "alimit"
+    )
+    assert line[1].text == "0.0042" and line[1].note.startswith("0.004")
 
 
 def test_a_reference_takes_the_place_of_a_failed_baseline_only_where_it_is_alone() -> None:

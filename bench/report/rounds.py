@@ -16,6 +16,7 @@ from bench.report.drawing import INK, PAPER, Kind, Styles, plain_logarithm
 from bench.report.sections import Row, Section
 from bench.report.sentences import interval, percent
 from bench.report.statistics import Ratio, floor, in_rounds
+from bench.report.text import times
 
 _SPREAD = 0.56  # of a line's height, taken by its rounds from first to last
 _NEAR = 4.0  # largest ratio over smallest
@@ -114,7 +115,7 @@ def _lines(section: Section, rows: Sequence[Row], look: Styles) -> list[_Line]:
 
 
 def _label(line: _Line) -> str:
-    return f"{line.name}\n{line.ratio.ratio:.2f} ({interval(line.ratio)})" if line.ratio else line.name
+    return f"{line.name}\n{times(line.ratio.ratio)} ({interval(line.ratio)})" if line.ratio else line.name
 
 
 def _ticks(axis: Axis, ratios: Sequence[float]) -> None:

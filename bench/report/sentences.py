@@ -9,6 +9,7 @@ from bench.records import Manifest, Metric, Record
 from bench.report.pages import Page
 from bench.report.sections import PENDING, Section
 from bench.report.statistics import DISTURBED, NOTABLE, Ratio, floor, reach
+from bench.report.text import times
 
 
 def same_work(manifest: Manifest, records: Sequence[Record], pages: Mapping[str, Page]) -> str:
@@ -102,7 +103,7 @@ def interval(ratio: Ratio) -> str:
     rounds = f"{ratio.rounds} of {ratio.rounds + ratio.left_out} rounds{seeds}"
     if ratio.low is None or ratio.high is None:
         return f"no interval, {rounds}"
-    return f"{ratio.low:.2f}–{ratio.high:.2f}, {rounds}"
+    return f"{times(ratio.low)}–{times(ratio.high)}, {rounds}"
 
 
 def percent(ratio: float) -> str:

@@ -142,7 +142,7 @@ def _ratio(row: Row, section: Section) -> Entry:
         return Entry(ABSENT)
     if f"{row.adapter} {row.variant}" == section.baseline:
         return Entry("1", "baseline")
-    return Entry(f"{row.ratio.ratio:.2f}", sentences.interval(row.ratio))
+    return Entry(text.times(row.ratio.ratio), sentences.interval(row.ratio))
 
 
 def _over_limit(row: Row) -> Entry:

@@ -10,6 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 ABSENT = "–"
 
 
+def times(ratio: float) -> str:
+    """A ratio of two times: 1.07, and of what is very small its digits, 0.0038, for it is never 0."""
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.2g}"
+
+
 def significant(value: float) -> str:
     """Three significant digits, whole digits all kept: 0.0123, 7.41, 83.2, 1,204."""
     if not math.isfinite(value):
