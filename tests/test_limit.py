@@ -18,6 +18,7 @@ from adapters.limit.adapter import classifier, configure
 from tasks.classify import certificate
 from tasks.classify.networks import fc_lif
 from tasks.classify.probes import random_weights, shrink
+from tasks.classify.spec import Encoder
 from tasks.measuring import verdict
 from tasks.protocol import Precision, Settings, Unsupported
 
@@ -149,8 +150,10 @@ def test_input_spikes_do_not_depend_on_the_number_of_threads() -> None:
     assert not np.array_equal(weights[0], random_weights(task)["1.weight"])
 
 
-@pytest.mark.parametrize("kept", [1, 2, 4])
-def test_layers_without_a_kernel_are_refused_by_name(kept: int) -> None:
-    task = replace(fc_lif(hidden=20), layers=fc_lif(hidden=20).layers[:kept])
-    with pytest.raises(Unsupported, match=f"^no kernel is written for {re.escape(task.network)}$"):
+@pytest.mark.parametrize(("kept", "encoder"), [(1, "poisson"), (2, "poisson"), (4, "poisson"), (5, "direct")])
+def test_work_without_a_kernel_is_refused_by_name(kept: int, encoder: Encoder) -> None:
+    whole = fc_lif(hidden=20)
+    task = replace(whole, layers=whole.layers[:kept], encoder=encoder)
+    reason = f"no kernel is written for {encoder} input to {task.network}"
+    with pytest.raises(Unsupported, match=f"^{re.escape(reason)}$"):
         classifier(task, Settings())

@@ -167,20 +167,21 @@ static inline void add_product(const uint8_t *nibbles, int64_t by_row, int64_t b
                                const int32_t *to) {
   vec table[GROUPS][16][PARTS] __attribute__((aligned(64)));
   for (int64_t start = 0; start < groups; start += GROUPS) {
-    memset(table, 0, sizeof table);
-    for (int64_t g = 0; g < GROUPS && start + g < groups; g++)
-      for (int64_t j = 0; j < 4; j++) {
+    for (int64_t g = 0; g < GROUPS; g++) {
+      if (start + g >= groups) memset(table[g], 0, sizeof table[g]);
+      EACH(k) table[g][0][k] = all(0);
+      for (int64_t j = 0; j < 4 && start + g < groups; j++) {
         int64_t row = j * groups + start + g;
         const vec *values = matrix + (from ? from[row] : row) * PARTS;
         for (int64_t i = 0; i < 1 << j; i++) EACH(k) table[g][(1 << j) + i][k] = table[g][i][k] + values[k];
       }
+    }
     for (int64_t r = 0; r < count; r++) {
       const uint8_t *index = nibbles + r * by_row + start * by_group;
       vec *at = out + (to ? to[r] : r) * PARTS, even[PARTS], odd[PARTS];
       EACH(k) even[k] = at[k];
       EACH(k) odd[k] = all(0);
-#pragma GCC unroll 8
-      for (int64_t g = 0; g < GROUPS; g += 2) {
+      for (int64_t g = 0; g < GROUPS && start + g < groups; g += 2) {
         const vec *one = table[g][index[g * by_group]], *other = table[g + 1][index[(g + 1) * by_group]];
         EACH(k) even[k] += one[k];
         EACH(k) odd[k] += other[k];

@@ -58,7 +58,7 @@ class FullyConnected:
     """``Classifier`` of tasks/classify/protocol.py for Flatten and then Linear - Spike, once or more.
 
     Raises:
-        Unsupported: other layers, or mixed precision.
+        Unsupported: other layers, another encoder than Poisson, or mixed precision.
     """
 
     def __init__(self, task: Classify, settings: Settings) -> None:
@@ -68,8 +68,8 @@ class FullyConnected:
             for linear, spike in zip(rest[::2], rest[1::2], strict=False)
             if isinstance(linear, Linear) and isinstance(spike, Spike)
         ]
-        if not pairs or (Flatten(), *chain.from_iterable(pairs)) != task.layers:
-            raise Unsupported(f"no kernel is written for {task.network}")
+        if not pairs or (Flatten(), *chain.from_iterable(pairs)) != task.layers or task.encoder != "poisson":
+            raise Unsupported(f"no kernel is written for {task.encoder} input to {task.network}")
         self.task, self.seed = task, settings.seed
         self.library = load("fc_lif", *macros(settings))
         self.library.run.restype = c_int64
@@ -135,7 +135,7 @@ class FullyConnected:
         """See the protocol.
 
         Raises:
-            Unsupported: another encoder than Poisson, or another optimiser than Adam.
+            Unsupported: another optimiser than Adam.
         """
         if self.task.optimizer != "adam":
             raise Unsupported(f"no kernel is written for layers of Linear by {self.task.optimizer}")
