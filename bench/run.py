@@ -109,7 +109,10 @@ def run(
         if folder is None:
             if settings["device"] == "cpu" and _has_floor(cells):
                 say("Measuring what the machine can do at most ...")
-                manifest = manifest.model_copy(update={"peaks": asdict(peaks.measure(settings["threads"]))})
+                if found_peaks := peaks.measure(settings["threads"]):
+                    manifest = manifest.model_copy(update={"peaks": asdict(found_peaks)})
+                else:
+                    say("That failed: the report of this run shows no floor.")
             folder = folders / manifest.run
             folder.mkdir()
             save_manifest(folder, manifest)

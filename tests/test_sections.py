@@ -219,6 +219,14 @@ def test_a_ratio_that_is_very_small_is_not_written_as_nothing() -> None:
     assert line[1].text == "0.0042" and line[1].note.startswith("0.004")
 
 
+def test_times_over_a_limit_are_numbers_as_they_are() -> None:
+    found = only([*with_control(), ran(cell("alimit", reference=True), 0.0005)])
+    (line,) = (
+        line for group in comparison(found, Page()).groups for line in group.rows if line[0].text == "torch"
+    )
+    assert line[3].text.startswith(("1,9", "2,0")) and "e+" not in line[3].note
+
+
 def test_a_reference_takes_the_place_of_a_failed_baseline_only_where_it_is_alone() -> None:
     limit, slow = ran(cell("alimit", reference=True), 0.1), ran(cell("slow"), 1.3)
     failed = record(TORCH, status="error")

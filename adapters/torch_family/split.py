@@ -36,7 +36,7 @@ class Stopwatch:
 
 
 def split(classifier: TorchClassifier, order: NDArray[np.integer]) -> dict[str, float]:
-    """See ``Split`` in tasks/classify/protocol.py.
+    """See ``Splitting`` in tasks/classify/protocol.py.
 
     Raises:
         Unsupported: a module is called more than once a batch.

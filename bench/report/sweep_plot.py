@@ -60,7 +60,7 @@ def draw(sweep: Sweep, look: Styles) -> Figure | None:
                 color=LIMIT,
                 linewidth=1.2,
                 linestyle=(0, (1, 1.5)),
-                label="the machine's floor",
+                label="memory and products alone",
             )
         if shown.name == sweep.pace and _spans(axes):
             axes.set_yscale("log")

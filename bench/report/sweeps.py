@@ -219,8 +219,8 @@ def _over_floor(sweep: Sweep) -> Iterator[str]:
         if len(times) > 1:
             near, far = min(times, key=times.__getitem__), max(times, key=times.__getitem__)
             yield (
-                f"{' '.join(name)} takes {significant(times[near])} times what the machine needs at least at "
-                f"{key} {plain(near)}, and {significant(times[far])} times at {plain(far)}."
+                f"{' '.join(name)} takes {significant(times[near])} times what memory and products alone "
+                f"take at {key} {plain(near)}, and {significant(times[far])} times at {plain(far)}."
             )
 
 

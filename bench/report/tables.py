@@ -152,8 +152,10 @@ def _over_limit(row: Row) -> Entry:
         return Entry("")
     if row.tier == "reference" and ratio.ratio == 1:
         return Entry("1", "limit")
-    between = "" if ratio.low is None or ratio.high is None else f"{ratio.low:.3g}–{ratio.high:.3g}"
-    return Entry(f"{ratio.ratio:.3g}", between)
+    between = ""
+    if ratio.low is not None and ratio.high is not None:
+        between = f"{text.significant(ratio.low)}–{text.significant(ratio.high)}"
+    return Entry(text.significant(ratio.ratio), between)
 
 
 def summary(
