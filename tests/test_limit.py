@@ -16,9 +16,9 @@ import pytest
 from adapters.limit import library
 from adapters.limit.adapter import classifier, configure
 from tasks.classify import certificate
-from tasks.classify.networks import fc_lif
+from tasks.classify.networks import csnn, fc_lif
 from tasks.classify.probes import random_weights, shrink
-from tasks.classify.spec import Encoder
+from tasks.classify.spec import Classify, Encoder
 from tasks.measuring import verdict
 from tasks.protocol import Precision, Settings, Unsupported
 
@@ -156,4 +156,10 @@ def test_work_without_a_kernel_is_refused_by_name(kept: int, encoder: Encoder) -
     task = replace(whole, layers=whole.layers[:kept], encoder=encoder)
     reason = f"no kernel is written for {encoder} input to {task.network}"
     with pytest.raises(Unsupported, match=f"^{re.escape(reason)}$"):
+        classifier(task, Settings())
+
+
+@pytest.mark.parametrize("task", [fc_lif(loss="cross_entropy"), csnn(loss="cross_entropy")])
+def test_another_loss_is_refused_and_never_replaced(task: Classify) -> None:
+    with pytest.raises(Unsupported, match=r"^no kernel is written for the loss cross_entropy$"):
         classifier(task, Settings())

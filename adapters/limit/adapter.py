@@ -54,7 +54,13 @@ def device_memory() -> None:
 
 
 def classifier(task: Classify, settings: Settings) -> Classifier:
-    """Variant ``fused``."""
+    """Variant ``fused``.
+
+    Raises:
+        Unsupported: another loss than the mean squared error is asked for; and see the two classes.
+    """
+    if task.loss != "mse":
+        raise Unsupported(f"no kernel is written for the loss {task.loss}")
     if any(isinstance(layer, Conv) for layer in task.layers):
         # torch, which takes some hundred MB and which nothing else here needs
         from adapters.limit.csnn import Convolutional
