@@ -55,7 +55,7 @@ check: .venv/ready  ## the tests that need no framework: two to three minutes
 
 test: .venv/ready  ## every test, conformance of every adapter included; DATA=...
 	@$(SPIKEBENCH) setup $(call option,DATA)
-	@$(if $(value DATA),DATA=$(call quoted,DATA)) .venv/bin/python -m pytest
+	@$(if $(value DATA),DATA=$(call quoted,DATA)) OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --dist loadgroup
 
 conform: .venv/ready  ## the conformance suite; ADAPTER=... ADAPTERS=...
 	@.venv/bin/python -m pytest tests/conformance/test_conformance.py $(call option,ADAPTER) $(call option,ADAPTERS)

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from bench.catalogue import Adapter
 
 
 def _folder(text: str) -> Path:
@@ -12,6 +16,16 @@ def _folder(text: str) -> Path:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--adapter", action="append", default=[], help="only this adapter; may be repeated")
     parser.addoption("--adapters", type=_folder, default=None, help="a folder with more adapters")
+
+
+def _name(case: tuple[Adapter, str, str]) -> str:
+    adapter, _, variant = case
+    return f"{adapter.name}-{variant}"
+
+
+def _together(case: tuple[Adapter, str, str]) -> pytest.MarkDecorator:
+    """One process tests a variant: its suite runs once for all its checks."""
+    return pytest.mark.xdist_group(_name(case))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -33,11 +47,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for variant in adapter.variants(table)
     ]
     if "check" in metafunc.fixturenames:
-        cases = [(*case, check) for case in variants for check in CHECKS[case[1]]]
-        ids = [f"{adapter.name}-{variant}-{check}" for adapter, _, variant, check in cases]
-        metafunc.parametrize(("adapter", "table", "variant", "check"), cases, ids=ids)
+        cases = [
+            pytest.param(*case, check, id=f"{_name(case)}-{check}", marks=_together(case))
+            for case in variants
+            for check in CHECKS[case[1]]
+        ]
+        metafunc.parametrize(("adapter", "table", "variant", "check"), cases)
     elif "variant" in metafunc.fixturenames:
-        ids = [f"{adapter.name}-{variant}" for adapter, _, variant in variants]
-        metafunc.parametrize(("adapter", "table", "variant"), variants, ids=ids)
+        some = [pytest.param(*case, id=_name(case), marks=_together(case)) for case in variants]
+        metafunc.parametrize(("adapter", "table", "variant"), some)
     elif "adapter" in metafunc.fixturenames:
         metafunc.parametrize("adapter", chosen, ids=[adapter.name for adapter in chosen])
