@@ -20,7 +20,7 @@ options = $(foreach name,$1,$(call option,$(name))) $(if $(FRESH),--fresh)
 COMPILE = $(UV) pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	--python-version 3.11 --python-platform x86_64-unknown-linux-gnu
 
-.PHONY: help bench parity layers report compare claims tensorboard publish check test conform lint adapter lock clean
+.PHONY: help bench parity layers versus report compare claims tensorboard publish check test conform lint adapter lock clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -34,6 +34,9 @@ parity: .venv/ready  ## certify every variant of every adapter; ONLY DEVICE PREC
 
 layers: .venv/ready  ## one layer over neurons, steps and batch, in every framework; ONLY DEVICE PRECISION THREADS ENV ADAPTERS RESULTS FRESH=1
 	@$(SPIKEBENCH) run --profile layers $(call options,ONLY DEVICE PRECISION THREADS ENV ADAPTERS RESULTS)
+
+versus: .venv/ready  ## each framework beside its own example and the limit; ONLY DEVICE THREADS ENV ADAPTERS RESULTS FRESH=1
+	@$(SPIKEBENCH) run --profile versus $(call options,ONLY DEVICE THREADS ENV ADAPTERS RESULTS)
 
 report: .venv/ready  ## the report again, from records alone; RUN=... (else the latest) RESULTS
 	@$(SPIKEBENCH) report $(if $(RUN),$(call quoted,RUN)) $(call option,RESULTS)

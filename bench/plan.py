@@ -83,7 +83,7 @@ def make_cells(
         for task in tasks
         for point in profile.points(task)
         for precision in dict.fromkeys([settings["precision"], *profile.also_precisions])
-        for adapter, table, variant in _variants(chosen, task_names()[task], wanted)
+        for adapter, table, variant in _variants(chosen, task_names()[task], wanted, profile.own_examples)
     ]
     if not cells:
         raise UserError(
@@ -236,7 +236,7 @@ def _check_variants(adapters: Sequence[Adapter], wanted: tuple[str, ...] | None)
 
 
 def _variants(
-    adapters: Sequence[Adapter], family: Family, wanted: tuple[str, ...] | None
+    adapters: Sequence[Adapter], family: Family, wanted: tuple[str, ...] | None, own_examples: bool
 ) -> list[tuple[Adapter, str, str]]:
     """(adapter, table, variant) of all that run; names are empty where an adapter has none to choose."""
     chosen: list[tuple[Adapter, str, str]] = []
@@ -246,7 +246,7 @@ def _variants(
             chosen.append((adapter, "", ""))
         for table, names in tables.items():
             if wanted is None:
-                names = names[:1]
+                names = names[:1] if own_examples or not family.tables[table].own_example else []
             elif "all" not in wanted:
                 names = [name for name in names if name in wanted]
             chosen += [(adapter, table, name) for name in names]
@@ -257,8 +257,7 @@ def _heats(cells: Sequence[Cell], adapters: Mapping[str, Adapter]) -> list[list[
     """The cells heat by heat, each with its baseline and, where two are compared, its control."""
     questions: dict[str, list[Cell]] = {}
     for cell in cells:
-        same = [cell.task, cell.task_values, cell.amounts, cell.work, cell.seed, cell.device]
-        same += [cell.division, cell.learning]
+        same = [cell.task, cell.task_values, cell.amounts, cell.seed, cell.device, cell.learning]
         # what is compared with nothing is a question of its own
         own = "" if cell.compared else cell.cell
         questions.setdefault(dumps([*same, own]), []).append(cell)
@@ -268,6 +267,7 @@ def _heats(cells: Sequence[Cell], adapters: Mapping[str, Adapter]) -> list[list[
         runnable = sorted(
             (cell for cell in members if cell.compared and not cell.skip),
             key=lambda cell: (
+                cell.division == "open",
                 cell.reference,
                 not adapters[cell.adapter].baseline,
                 cell.adapter,

@@ -38,6 +38,7 @@ class Profile(BaseModel):
     """One profile file.
 
     ``tasks`` run unless others are asked for; ``variants``: the first of each table, or all;
+    ``own_examples``: the frameworks' own examples run beside them;
     ``also_precisions``: in which every cell runs in the same heat, besides the one that is asked for;
     ``certificates_only``: nothing is timed; ``timeout_minutes``: of the work of one cell.  What else there
     is are the tables of task families, each with its amounts, values of all its tasks, and tables of values
@@ -52,6 +53,7 @@ class Profile(BaseModel):
     tasks: Annotated[list[str], Field(min_length=1)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
     variants: Literal["first", "all"] = "first"
+    own_examples: bool = False
     also_precisions: list[Precision] = []
     certificates_only: bool = False
     timeout_minutes: Annotated[float, Field(gt=0, le=MINUTES_OF_A_YEAR)]

@@ -116,13 +116,16 @@ class Table:
     """A table of adapter.toml whose variants a family runs.
 
     ``learning``: how weights come about; None where each variant of the table says it itself, as in the
-    open division.  ``compared``: whether its rows are compared with one another.
+    open division.  ``compared``: whether its rows are compared with one another.  ``own_example``: its
+    variants are examples that frameworks ship or document, timed beside the variants that do the task and
+    run only where a profile asks for them.
     """
 
     about: str
     learning: str | None
     division: Literal["closed", "open"] = "closed"
     compared: bool = True
+    own_example: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

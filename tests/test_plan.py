@@ -451,3 +451,29 @@ def test_a_batch_must_fit_only_in_the_tasks_that_run() -> None:
 def test_a_selection_that_selects_nothing_known_is_refused(only: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         cells(only)
+
+
+def test_own_examples_run_where_a_profile_asks_for_them_beside_what_does_the_task() -> None:
+    only = "adapter=torch,spikingjelly,snntorch"
+    assert not [cell for cell in cells(only) if cell.table == "example"]
+    planned = cells(only, own_examples=True)
+    (heat,) = heats(planned)
+    assert {(c.adapter, c.variant, c.division, bool(c.certificate)) for c in heat if c.stage == "run"} == {
+        ("torch", "folded", "closed", True),
+        ("spikingjelly", "multistep", "closed", True),
+        ("spikingjelly", "shipped", "open", False),
+        ("snntorch", "folded", "closed", True),
+        ("snntorch", "tutorial", "open", False),
+    }
+    assert [c.adapter for c in heat if c.stage == "control"] == ["torch"]
+    assert {c.variant for c in of("certify", planned)} == {"folded", "multistep"}
+
+
+def test_an_example_is_the_baseline_only_where_it_is_alone() -> None:
+    for only, baseline in (
+        ("adapter=snntorch,limit", "folded"),
+        ("adapter=spikingjelly variant=shipped,multistep", "multistep"),
+        ("adapter=spikingjelly variant=shipped", "shipped"),
+    ):
+        (heat,) = heats(cells(only, own_examples=True))
+        assert {cell.variant for cell in heat if cell.baseline} == {baseline}

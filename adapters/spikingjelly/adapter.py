@@ -10,6 +10,7 @@ import torch
 from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import Tensor, nn
 
+from adapters.spikingjelly.example import example
 from adapters.spikingjelly.plasticity import plastic
 from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
@@ -172,4 +173,5 @@ VARIANTS: dict[str, Build] = {
     "batched": nef_simulator,
     "learner": plastic,
     "sequence": single_layer,
+    "shipped": example,
 }

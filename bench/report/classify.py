@@ -18,6 +18,7 @@ from bench.report.pages import Page
 from bench.report.pictures import PICTURES
 from bench.report.sections import Row, Section
 from bench.report.split import SPLIT
+from bench.report.versus import versus
 
 ACCURACY_SPAN = 5.0  # percentage points
 _LOGARITHMIC_FROM = 20.0  # ratio of the largest to the smallest time
@@ -210,6 +211,7 @@ PAGE = Page(
     proof="gradient error",
     of=_of,
     work=_work,
+    tables=(("Each framework beside its own example", versus),),
     plots=(
         Kind("accuracy-speed", "test accuracy against time per epoch", _accuracy_over_speed),
         Kind("epoch-seconds", "time per epoch", _epoch_bars),

@@ -12,6 +12,9 @@ from bench.report.sections import RANKED, Difference, Row, Section, sections
 from bench.report.sentences import percent
 from bench.report.statistics import Ratio, inverse, reach, sureness
 
+_SAME_WORK = "What is compared is the same work: each has a certificate that passed."
+_OWN_EXAMPLE = "A framework's own example has no certificate: it does not the same work as the variants."
+
 
 def compare(folder: Path, one: str, other: str) -> list[str]:
     """A sentence for every task and pair of variants; names are ADAPTER or ADAPTER/VARIANT.
@@ -29,6 +32,7 @@ def compare(folder: Path, one: str, other: str) -> list[str]:
             raise unknown("adapter or variant in this run", name, known)
     lines: list[str] = []
     ratios: list[tuple[str, Ratio]] = []
+    same_work = True
     for section in found:
         for mine, theirs in product(_rows(section, one), _rows(section, other)):
             if mine.key != theirs.key:
@@ -36,10 +40,11 @@ def compare(folder: Path, one: str, other: str) -> list[str]:
                 lines.append(_sentence(section, mine, theirs, difference, manifest.run))
                 if difference and difference.ratio:
                     ratios.append((section.title, difference.ratio))
+                    same_work = same_work and mine.tier == theirs.tier
     if not lines:
         raise UserError(f"run {manifest.run} has no task with {one} beside {other}: name two that differ")
     if ratios:
-        lines.append("What is compared is the same work: each has a certificate that passed.")
+        lines.append(_SAME_WORK if same_work else _OWN_EXAMPLE)
     tasks = {title for title, _ in ratios}
     if 1 < len(tasks) == len(ratios):  # of several variants no mean says what anyone would run
         overall = geometric_mean(ratio.ratio for _, ratio in ratios)
@@ -95,6 +100,8 @@ def _obstacle(section: Section, *rows: Row) -> str:
 def _why(row: Row) -> str:
     if row.tier == "reference":
         return "it is no framework, and ranked with none"
+    if row.tier == "own example":
+        return "it does not the same work, and is compared with its own framework alone"
     if row.status == "ok":
         return row.apart or row.reason.removeprefix("not compared: ")
     return ", ".join(filter(None, (row.status.replace("_", " "), row.reason)))

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from bench.records import Cell, Manifest, Parity, Record, dumps
 from bench.report.statistics import (
@@ -23,9 +23,9 @@ from bench.report.statistics import (
 from bench.report.text import first_line, titled
 from tasks.families import families
 
-Tier = Literal["compared", "reduced precision", "reference", "open", "not compared"]
-TIERS: tuple[Tier, ...] = ("compared", "reduced precision", "reference", "open", "not compared")
-RANKED, TIMED = TIERS[:2], TIERS[:3]
+Tier = Literal["compared", "reduced precision", "own example", "reference", "open", "not compared"]
+TIERS: tuple[Tier, ...] = get_args(Tier)
+RANKED, TIMED = TIERS[:2], TIERS[:4]
 PENDING = "pending"
 
 _BEST_TO_WORST: tuple[Parity | None, ...] = ("exact", "within", "reduced precision", "wrong", None)
@@ -122,7 +122,8 @@ class Section:
 
     ``cell`` is one of its cells, a compared one if there is any.  ``heats``: those in which times are
     compared, one a seed.  ``baseline``: what ratios are to, as ADAPTER VARIANT; empty where nothing is
-    compared.  ``differences``: of every pair of rows of a tier by their keys, the slower one first.
+    compared.  ``differences``: of every pair of rows of a tier, and of each adapter's rows with its
+    framework's own example, by their keys, the slower one first.
     """
 
     title: str
@@ -204,9 +205,9 @@ def _heat(key: str, records: Sequence[Record]) -> Heat:
     )
 
 
-def _order(cell: Cell) -> tuple[bool, bool, str, str]:
-    """Who is the baseline, also where the planned one has failed; a reference only if it is alone."""
-    return not cell.baseline, cell.reference, cell.adapter, cell.way
+def _order(cell: Cell) -> tuple[bool, bool, bool, str, str]:
+    """Who is the baseline, also where the planned one has failed; a reference or example only if alone."""
+    return not cell.baseline, cell.division == "open", cell.reference, cell.adapter, cell.way
 
 
 def _is_sound(record: Record) -> bool:
@@ -272,22 +273,24 @@ def _judged(row: Row, other_outcomes: Mapping[str, int], device: str) -> Row:
     apart = []
     if cell.device != device:
         apart.append(f"on the {cell.device}: {row.adapter} does not run on {device}")
-    if cell.division == "open":
+    table = families()[cell.family].tables[cell.table]
+    if cell.division == "open" and not table.own_example:
         reason = "; ".join(filter(None, (row.reason, *apart)))
         return replace(row, tier="open", apart=", ".join(["open division", *apart]), reason=reason)
-    table = families()[cell.family].tables[cell.table]
     if not table.compared:
         apart.append(f"{cell.table}: {table.about}")
     row = replace(row, apart=", ".join(apart))
     if other_outcomes:
         ended = (f"{status} in {count}" for status, count in other_outcomes.items())
         return _not_compared(row, f"{', '.join(ended)} of {row.planned} seeds")
-    if row.parity is None:
+    if row.parity is None and not table.own_example:
         return _not_compared(row, "no parity certificate")
     if row.parity == "wrong":
         return _not_compared(row, "parity wrong")
     if row.apart:
         return _not_compared(row, row.apart)
+    if table.own_example:
+        return replace(row, tier="own example")
     if cell.reference:
         return replace(row, tier="reference")
     return replace(row, tier="reduced precision" if row.parity == "reduced precision" else "compared")
@@ -320,7 +323,7 @@ def _compared(rows: Sequence[Row], heats: Sequence[Heat]) -> tuple[list[Row], st
     found = {
         (slow.key, fast.key): _ratio(slow, fast, heats)
         for fast, slow in combinations(members, 2)
-        if slow.tier == fast.tier and slow.tier in RANKED
+        if _belong_together(slow, fast)
     }
     control = over_seeds([heat.control for heat in heats if heat.control])
     verdicts = differences(found, control)
@@ -331,6 +334,13 @@ def _compared(rows: Sequence[Row], heats: Sequence[Heat]) -> tuple[list[Row], st
         key=lambda row: (row.status != "ok", row.status == PENDING, row.adapter, row.variant, row.status)
     )
     return ordered + rest, " ".join(baseline.key) if baseline and members else "", pairs
+
+
+def _belong_together(one: Row, other: Row) -> bool:
+    """Whether there is a verdict on two rows: the same work, or an adapter beside its framework's example."""
+    if one.tier == other.tier:
+        return one.tier in RANKED
+    return one.adapter == other.adapter and {one.tier, other.tier} == {"compared", "own example"}
 
 
 def _ratio(of: Row, to: Row, heats: Sequence[Heat]) -> Ratio | None:

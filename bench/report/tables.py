@@ -59,6 +59,7 @@ class Table:
 _TIER_TITLES: dict[Tier, str] = {
     "compared": "Compared, by time / baseline",
     "reduced precision": "Reduced precision, compared apart",
+    "own example": "Beside them: examples that frameworks ship or document, which do not the same work",
     "reference": "The limit: kernels written by hand, no framework; never ranked",
     "open": "Open division: the same data and goal, the framework's own way; not compared",
     "not compared": "Not compared",
@@ -93,7 +94,7 @@ def comparison(section: Section, page: Page) -> Table:
             names(row),
             _ratio(row, section),
             Entry(f"= {row.group}" if row.group else ""),
-            _over_limit(row),
+            over_limit(row),
             *(_figure(row, figure, of[figure.name]) for figure in columns),
             Entry(row.parity or ABSENT, tip=_certified(row)),
             Entry(str(row.seeds) if row.seeds == row.planned else f"{row.seeds} of {row.planned}"),
@@ -145,7 +146,7 @@ def _ratio(row: Row, section: Section) -> Entry:
     return Entry(text.times(row.ratio.ratio), sentences.interval(row.ratio))
 
 
-def _over_limit(row: Row) -> Entry:
+def over_limit(row: Row) -> Entry:
     """Time over that of the fastest reference, with its 95 % interval."""
     ratio = row.over_limit
     if ratio is None:

@@ -25,6 +25,12 @@ class _Classification:
         "inference": Table(
             about="with trained weights that the harness gives", learning="none", compared=False
         ),
+        "example": Table(
+            about="the framework's own example at the task's sizes",
+            learning="bptt",
+            division="open",
+            own_example=True,
+        ),
         "open": Table(
             about="in the framework's own way, without a certificate",
             learning=None,
