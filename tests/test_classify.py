@@ -9,7 +9,8 @@ import pytest
 
 from tasks.classify import FAMILY
 from tasks.classify.codes import code_table, codewords, decode, decode_bitwise
-from tasks.classify.networks import TASKS, conv_lif, csnn, fc_lif
+from tasks.classify.networks import TASKS, conv_lif, csnn, fc_lif, lenet
+from tasks.classify.probes import shrink
 from tasks.classify.run import epochs_of
 from tasks.classify.spec import BatchNorm, Conv, LabelCode, Linear, MaxPool, input_shapes, output_shape
 from tasks.classify.weights import epoch_order, initial_weights, trained_weights
@@ -68,6 +69,36 @@ def test_conv_lif_shrinks_to_maps_of_one_pixel() -> None:
     shapes = [*input_shapes(task.layers, task.input_shape)]
     assert (8, 1, 1) in shapes
     assert output_shape(task.layers[-1], shapes[-1]) == (4,)
+
+
+def test_lenet_shrinks_no_further_than_its_convolutions_let_it() -> None:
+    task = lenet(first=6, second=7, hidden=9)
+    shapes = [*input_shapes(task.layers, task.input_shape)]
+    assert shapes[1:6] == [(6, 24, 24), (6, 12, 12), (6, 12, 12), (7, 8, 8), (7, 4, 4)]
+    small = shrink(task)
+    assert small.input_shape == (1, 16, 16)
+    assert input_shapes(small.layers, small.input_shape)[6] == (4, 1, 1)
+
+
+def test_lenet_pools_before_its_neurons_or_after_them() -> None:
+    assert lenet(first=2, second=3).network == (
+        "Conv 2 5x5 - MaxPool 2 - LIF(tau 2) - Conv 3 5x5 - MaxPool 2 - LIF(tau 2) - Flatten - Linear 10 - "
+        "LIF(tau 2)"
+    )
+    after = lenet(first=2, second=3, hidden=4, pool_first=False).network
+    assert after.startswith("Conv 2 5x5 - LIF(tau 2) - MaxPool 2") and "Linear 4 - LIF(tau 2)" in after
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"first": 0}, "first must be at least 1, got 0"),
+        ({"encoder": "rate"}, "encoder must be one of poisson, direct, got rate"),
+    ],
+)
+def test_lenet_refuses(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        lenet(**values)
 
 
 def test_fc_lif_may_have_a_layer_between() -> None:

@@ -426,6 +426,7 @@ SMALL: dict[str, dict[str, int]] = {
     "csnn": {"channels": 4, "hidden": 32, "batch": 24},
     "csnn_stepbn": {"channels": 4, "hidden": 32, "batch": 24},
     "conv_lif": {"channels": 8, "hidden": 16, "batch": 24},
+    "lenet": {"first": 4, "second": 4, "steps": 5, "batch": 24},
 }
 
 

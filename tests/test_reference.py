@@ -64,24 +64,31 @@ def test_linear() -> None:
     assert_close(own["weight"], slopes(value, weight))
 
 
-def test_conv_is_a_padded_cross_correlation() -> None:
-    x, weight = random(2, 2, 3, 5, 4), random(2, 3, 3, 3, seed=1)
-    y, _ = reference.conv(x, weight)
-    assert y.shape == (2, 2, 2, 5, 4)
+@pytest.mark.parametrize(
+    ("kernel", "padding", "shape"), [(3, 1, (5, 4)), (3, 0, (3, 2)), (5, 2, (5, 4)), (4, 0, (2, 1))]
+)
+def test_conv_is_a_cross_correlation_of_padded_maps(
+    kernel: int, padding: int, shape: tuple[int, int]
+) -> None:
+    x, weight = random(2, 2, 3, 5, 4), random(2, 3, kernel, kernel, seed=1)
+    y, _ = reference.conv(x, weight, padding)
+    assert y.shape == (2, 2, 2, *shape)
     for t, n, c, row, column in np.ndindex(y.shape):
         total = 0.0
-        for i, j in np.ndindex(3, 3):
-            if 0 <= row + i - 1 < 5 and 0 <= column + j - 1 < 4:
-                total += float(weight[c, :, i, j] @ x[t, n, :, row + i - 1, column + j - 1])
+        for i, j in np.ndindex(kernel, kernel):
+            if 0 <= row + i - padding < 5 and 0 <= column + j - padding < 4:
+                total += float(weight[c, :, i, j] @ x[t, n, :, row + i - padding, column + j - padding])
         assert y[t, n, c, row, column] == pytest.approx(total)
 
 
-def test_conv_gradients() -> None:
-    x, weight, grad = random(2, 2, 3, 5, 4), random(2, 3, 3, 3, seed=1), random(2, 2, 2, 5, 4, seed=2)
-    to_input, own = reference.conv(x, weight)[1](grad)
+@pytest.mark.parametrize(("kernel", "padding"), [(3, 1), (3, 0), (5, 2), (4, 0)])
+def test_conv_gradients(kernel: int, padding: int) -> None:
+    x, weight = random(2, 2, 3, 5, 4), random(2, 3, kernel, kernel, seed=1)
+    grad = random(*reference.conv(x, weight, padding)[0].shape, seed=2)
+    to_input, own = reference.conv(x, weight, padding)[1](grad)
 
     def value() -> float:
-        return float((reference.conv(x, weight)[0] * grad).sum())
+        return float((reference.conv(x, weight, padding)[0] * grad).sum())
 
     assert_close(to_input, slopes(value, x))
     assert_close(own["weight"], slopes(value, weight))

@@ -60,7 +60,7 @@ class Network:
         _, self.height, self.width = task.input_shape
         match task.layers:
             case (
-                Conv(channels=channels),
+                Conv(channels=channels, kernel=3, padded=True),
                 BatchNorm(over=over),
                 Spike(neuron=Neuron(tau=None) as neuron),
                 MaxPool(),

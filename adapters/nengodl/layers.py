@@ -97,7 +97,10 @@ def keras_layer(layer: Layer, *, parts: int, dtype: str) -> tf.keras.layers.Laye
     """The Keras layer of a layer word; ``parts``: see ``BatchNormalization``."""
     match layer:
         case Conv():
-            return tf.keras.layers.Conv2D(layer.channels, 3, padding="same", use_bias=False, dtype=dtype)
+            padding = "same" if layer.padded else "valid"
+            return tf.keras.layers.Conv2D(
+                layer.channels, layer.kernel, padding=padding, use_bias=False, dtype=dtype
+            )
         case BatchNorm():
             return BatchNormalization(parts, dtype)
         case MaxPool():

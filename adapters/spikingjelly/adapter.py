@@ -16,7 +16,15 @@ from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
 from adapters.torch_family.layer import TorchPass, stack
 from adapters.torch_family.nef import Dynamics, TorchNef
-from adapters.torch_family.network import Layered, SpikingNetwork, Stepped, is_constant, state_dtype
+from adapters.torch_family.network import (
+    Layered,
+    SpikingNetwork,
+    Stepped,
+    is_constant,
+    normalise_once,
+    once,
+    state_dtype,
+)
 from tasks.classify.spec import (
     BatchNorm,
     Classify,
@@ -44,7 +52,27 @@ class Conv2d(layer.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, ...] in step mode m, [N, ...] in step mode s."""
         if self.step_mode == "m" and is_constant(x):
-            return nn.Conv2d.forward(self, x[0]).expand(len(x), -1, -1, -1, -1)
+            return once(partial(nn.Conv2d.forward, self), x)
+        return super().forward(x)
+
+
+class MaxPool2d(layer.MaxPool2d):
+    """``layer.MaxPool2d`` that sees a constant sequence once."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, N, ...] in step mode m, [N, ...] in step mode s."""
+        if self.step_mode == "m" and is_constant(x):
+            return once(partial(nn.MaxPool2d.forward, self), x)
+        return super().forward(x)
+
+
+class BatchNorm2d(layer.BatchNorm2d):
+    """``layer.BatchNorm2d`` that sees a constant sequence once."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, N, ...] in step mode m, [N, ...] in step mode s."""
+        if self.step_mode == "m" and is_constant(x):
+            return normalise_once(self, x, each_step=False)
         return super().forward(x)
 
 
@@ -53,6 +81,8 @@ class StepwiseBatchNorm(nn.BatchNorm2d):
 
     def forward(self, sequence: Tensor) -> Tensor:
         """[T, N, C, H, W] to the same."""
+        if is_constant(sequence):
+            return normalise_once(self, sequence, each_step=True)
         return functional.multi_step_forward(sequence, super().forward)
 
 
@@ -74,13 +104,15 @@ def module(spec: Layer, shape: Shape, mode: StepMode) -> nn.Module:
     """SpikingJelly's module for a layer whose samples have ``shape``."""
     match spec:
         case Conv():
-            return Conv2d(shape[0], spec.channels, kernel_size=3, padding=1, bias=False, step_mode=mode)
+            return Conv2d(
+                shape[0], spec.channels, spec.kernel, padding=spec.padding, bias=False, step_mode=mode
+            )
         case BatchNorm(over="batch") if mode == "m":
             return StepwiseBatchNorm(shape[0])
         case BatchNorm():
-            return layer.BatchNorm2d(shape[0], step_mode=mode)
+            return BatchNorm2d(shape[0], step_mode=mode)
         case MaxPool():
-            return layer.MaxPool2d(2, 2, step_mode=mode)
+            return MaxPool2d(2, 2, step_mode=mode)
         case Flatten():
             return layer.Flatten(step_mode=mode)
         case Linear():

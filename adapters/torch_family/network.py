@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from functools import partial
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tasks.classify.spec import (
     BatchNorm,
@@ -39,12 +41,15 @@ class Layered(Protocol):
 
 
 def stateless(layer: Layer, shape: Shape) -> nn.Module:
-    """torch's own module for a layer without state, for samples of ``shape``; maps [N, ...] to [N, ...]."""
+    """torch's own module for a layer without state, for samples of ``shape``; maps [N, ...] to [N, ...].
+
+    That of BatchNorm takes sequences too.
+    """
     match layer:
         case Conv():
-            return nn.Conv2d(shape[0], layer.channels, kernel_size=3, padding=1, bias=False)
+            return nn.Conv2d(shape[0], layer.channels, layer.kernel, padding=layer.padding, bias=False)
         case BatchNorm():
-            return nn.BatchNorm2d(shape[0])
+            return SequenceNorm(shape[0], layer.over)
         case MaxPool():
             return nn.MaxPool2d(2)
         case Flatten():
@@ -55,14 +60,58 @@ def stateless(layer: Layer, shape: Shape) -> nn.Module:
             raise TypeError("a Spike layer has state")
 
 
-def fold(module: nn.Module, sequence: Tensor) -> Tensor:
+def fold(module: Callable[[Tensor], Tensor], sequence: Tensor) -> Tensor:
     """Apply a stateless module once to all T x N images of a sequence [T, N, ...]."""
     return module(sequence.flatten(0, 1)).unflatten(0, sequence.shape[:2])
 
 
 def is_constant(sequence: Tensor) -> bool:
-    """Whether this is one batch expanded over time (stride 0), so that a convolution need see it once."""
+    """Whether this is one batch expanded over time (stride 0), which layers without state need see once."""
     return sequence.stride(0) == 0
+
+
+def once(module: Callable[[Tensor], Tensor], sequence: Tensor) -> Tensor:
+    """Apply a stateless module to one step of a constant sequence [T, N, ...], for all of them."""
+    y = module(sequence[0])
+    return y.expand(len(sequence), *y.shape)
+
+
+def normalise_once(norm: nn.BatchNorm2d, sequence: Tensor, *, each_step: bool) -> Tensor:
+    """BatchNorm of a constant sequence [T, N, C, H, W], as if it had seen all steps: exact.
+
+    Mean and variance over T x N are those of one step; the running statistics alone know the others.
+    ``each_step``: every step has been normalised for itself.
+    """
+    x = sequence[0]
+    if not norm.training:
+        return once(partial(nn.BatchNorm2d.forward, norm), sequence)
+    mean, var = torch.zeros_like(norm.running_mean), torch.zeros_like(norm.running_var)
+    y = functional.batch_norm(x, mean, var, norm.weight, norm.bias, training=True, momentum=1.0, eps=norm.eps)
+    steps, count = len(sequence), x.numel() // x.shape[1]
+    if not each_step:
+        var *= steps * (count - 1) / (steps * count - 1)  # unbiased over T x N
+    for _ in range(steps if each_step else 1):
+        norm.running_mean.lerp_(mean, norm.momentum)
+        norm.running_var.lerp_(var, norm.momentum)
+    return y.expand(steps, *y.shape)
+
+
+class SequenceNorm(nn.BatchNorm2d):
+    """BatchNorm of whole sequences, over T x N or step by step, or of a step that comes alone."""
+
+    def __init__(self, channels: int, over: Literal["time_batch", "batch"]) -> None:
+        super().__init__(channels)
+        self.each_step = over == "batch"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, N, C, H, W] or [N, C, H, W] to the same."""
+        if x.ndim == 4:
+            return super().forward(x)
+        if is_constant(x):
+            return normalise_once(self, x, each_step=self.each_step)
+        if self.each_step:
+            return torch.stack([super(SequenceNorm, self).forward(step) for step in x.unbind(0)])
+        return fold(super().forward, x)
 
 
 class SpikingNetwork(nn.Module):
@@ -89,12 +138,10 @@ class Folded(SpikingNetwork):
             match layer:
                 case Spike():
                     sequence = module(state_dtype(sequence))
-                case BatchNorm(over="batch"):
-                    sequence = torch.stack([module(x) for x in sequence.unbind(0)])
-                case Conv() if is_constant(sequence):
-                    sequence = module(sequence[0]).expand(len(sequence), -1, -1, -1, -1)
+                case BatchNorm():
+                    sequence = module(sequence)
                 case _:
-                    sequence = fold(module, sequence)
+                    sequence = (once if is_constant(sequence) else fold)(module, sequence)
         return sequence
 
 

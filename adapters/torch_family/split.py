@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adapters.torch_family.settings import sync
-from tasks.classify.spec import BatchNorm, Spike
+from tasks.classify.spec import Spike
 from tasks.protocol import Unsupported
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def split(classifier: TorchClassifier, order: NDArray[np.integer]) -> dict[str, 
     Raises:
         Unsupported: a module is called more than once a batch.
     """
-    if classifier.network.stepwise or BatchNorm(over="batch") in classifier.network.layers:
+    if classifier.network.stepwise:
         raise Unsupported("modules that are called step by step mix forward passes of layers and neurons")
     watch = Stopwatch()
     with _watched(classifier, watch):

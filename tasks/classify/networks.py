@@ -11,6 +11,7 @@ from tasks.classify.spec import (
     BatchNorm,
     Classify,
     Conv,
+    Encoder,
     Flatten,
     LabelCode,
     Layer,
@@ -159,6 +160,58 @@ def conv_lif(
     )
 
 
+def lenet(
+    *,
+    first: int = 12,
+    second: int = 64,
+    hidden: int = 0,
+    pool_first: bool = True,
+    encoder: Encoder = "direct",
+    loss: Loss = "mse",
+    steps: int = 50,
+    batch: int = 128,
+    epochs: int = 1,
+) -> Classify:
+    """Two 5 x 5 convolutions without padding, as LeNet has them: the layers of other frameworks' examples.
+
+    LeCun et al. 1998.  ``first`` and ``second`` channels, and ``hidden`` neurons (0: none) before the last
+    layer; neurons stand after each pooling (``pool_first``), as in snnTorch's tutorial 6, or before it, as in
+    Norse's MNIST example.  Neuron and optimiser are those of ``conv_lif``.
+
+    Raises:
+        ValueError: a count is below 1, or encoder or loss is unknown.
+    """
+    one_of("encoder", encoder, Encoder)
+    neuron = Spike(neuron=Neuron(tau=2.0, threshold=0.25))
+    after: tuple[Layer, ...] = (MaxPool(), neuron) if pool_first else (neuron, MaxPool())
+    between: tuple[Layer, ...] = (Linear(features=_count("hidden", hidden)), neuron) if hidden else ()
+    convolutions = [
+        Conv(channels=_count(name, channels), kernel=5, padded=False)
+        for name, channels in (("first", first), ("second", second))
+    ]
+    return Classify(
+        name="lenet",
+        input_shape=MNIST.shape,
+        layers=(
+            convolutions[0],
+            *after,
+            convolutions[1],
+            *after,
+            Flatten(),
+            *between,
+            Linear(features=10),
+            neuron,
+        ),
+        steps=steps,
+        encoder=encoder,
+        loss=loss,
+        optimizer="adam",
+        lr=0.002,
+        batch=batch,
+        epochs=epochs,
+    )
+
+
 def _count(name: str, value: int) -> int:
     if value < 1:
         raise ValueError(f"{name} must be at least 1, got {value}")
@@ -170,4 +223,5 @@ TASKS: dict[str, Callable[..., Classify]] = {
     "csnn": csnn,
     "csnn_stepbn": csnn_stepbn,
     "conv_lif": conv_lif,
+    "lenet": lenet,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,8 +83,12 @@ def shrink(task: Classify) -> Classify:
             layers.append(replace(layer, features=SMALL_HIDDEN))
         else:
             layers.append(layer)
-    size = max(SMALL_SIZE, 2 ** sum(isinstance(layer, MaxPool) for layer in task.layers))
-    shape = (task.input_shape[0], size, size)
+    channels = task.input_shape[0]
+    shape = next(
+        (channels, size, size)
+        for size in count(SMALL_SIZE)
+        if all(min(after) > 0 for after in input_shapes(tuple(layers), (channels, size, size)))
+    )
     return replace(task, layers=tuple(layers), input_shape=shape, steps=SMALL_STEPS, batch=SAMPLES, epochs=1)
 
 
@@ -99,19 +104,24 @@ def random_weights(task: Classify) -> dict[str, Float]:
         match layer:
             case Conv():
                 # BatchNorm centres what neurons are fed; without it a few filters may silence a layer
-                centre = 3 / (9 * shape[0]) if isinstance(task.layers[index + 1], Spike) else 0
-                weights[f"{index}.weight"] = rng.normal(centre, 1 / 3, (layer.channels, shape[0], 3, 3))
+                size = (layer.channels, shape[0], layer.kernel, layer.kernel)
+                inputs = np.prod(size[1:])
+                centred = isinstance(task.layers[index + 1], BatchNorm)
+                weights[f"{index}.weight"] = rng.normal(
+                    0 if centred else 2 / inputs, 2 / np.sqrt(inputs), size
+                )
             case Linear():
-                size = (layer.features, shape[0])
-                weights[f"{index}.weight"] = rng.normal(0.5 / shape[0], 2 / np.sqrt(shape[0]), size)
+                features = (layer.features, shape[0])
+                weights[f"{index}.weight"] = rng.normal(0.5 / shape[0], 2 / np.sqrt(shape[0]), features)
             case BatchNorm():
                 weights[f"{index}.weight"] = rng.uniform(0.5, 1.5, shape[0])
                 weights[f"{index}.bias"] = rng.uniform(-0.2, 0.5, shape[0])
                 weights[f"{index}.running_mean"] = rng.normal(0, 0.1, shape[0])
                 weights[f"{index}.running_var"] = rng.uniform(0.2, 1.0, shape[0])
             case Spike():
-                if f"{index - 1}.weight" in weights:
-                    weights[f"{index - 1}.weight"] *= _unit(layer.neuron)
+                before = index - 2 if isinstance(task.layers[index - 1], MaxPool) else index - 1
+                if f"{before}.weight" in weights:
+                    weights[f"{before}.weight"] *= _unit(layer.neuron)
             case _:
                 pass
     return {name: _single(value) for name, value in weights.items()}

@@ -146,7 +146,7 @@ def stateless(layer: Conv | MaxPool | Flatten | Linear, x: Float, own: Weights) 
     """A layer that sees every step and sample for itself."""
     match layer:
         case Conv():
-            return conv(x, own["weight"])
+            return conv(x, own["weight"], layer.padding)
         case MaxPool():
             return max_pool(x)
         case Flatten():
@@ -169,21 +169,22 @@ def flatten(x: Float) -> tuple[Float, Backward]:
     return x.reshape(*x.shape[:2], -1), lambda grad: (grad.reshape(x.shape), {})
 
 
-def _windows(x: Float) -> Float:
-    """3 x 3 neighbourhoods, zero padded: [..., C, H, W] to [..., C, H, W, 3, 3]."""
-    padding = [(0, 0)] * (x.ndim - 2) + [(1, 1), (1, 1)]
-    return sliding_window_view(np.pad(x, padding), (3, 3), axis=(-2, -1))
+def _windows(x: Float, kernel: int, padding: int) -> Float:
+    """Neighbourhoods in zero-padded maps: [..., C, H, W] to [..., C, H', W', kernel, kernel]."""
+    sides = [(0, 0)] * (x.ndim - 2) + [(padding, padding)] * 2
+    return sliding_window_view(np.pad(x, sides), (kernel, kernel), axis=(-2, -1))
 
 
-def conv(x: Float, weight: Float) -> tuple[Float, Backward]:
-    """x [T, N, C, H, W], weight [out, C, 3, 3]."""
-    windows = _windows(x)
+def conv(x: Float, weight: Float, padding: int) -> tuple[Float, Backward]:
+    """x [T, N, C, H, W], weight [out, C, kernel, kernel]."""
+    kernel = weight.shape[-1]
+    windows = _windows(x, kernel, padding)
     y = np.moveaxis(np.tensordot(windows, weight, ([2, 5, 6], [1, 2, 3])), -1, 2)
 
     def backward(grad: Float) -> tuple[Float, Weights]:
         to_weight = np.tensordot(grad, windows, ([0, 1, 3, 4], [0, 1, 3, 4]))
         turned = weight[:, :, ::-1, ::-1]
-        to_input = np.tensordot(_windows(grad), turned, ([2, 5, 6], [0, 2, 3]))
+        to_input = np.tensordot(_windows(grad, kernel, kernel - 1 - padding), turned, ([2, 5, 6], [0, 2, 3]))
         return np.moveaxis(to_input, -1, 2), {"weight": to_weight}
 
     return y, backward

@@ -49,12 +49,22 @@ class Neuron:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conv:
-    """3 x 3 convolution (cross-correlation), stride 1, zero padding 1, no bias; weight [out, in, 3, 3]."""
+    """Convolution (cross-correlation), stride 1, no bias; weight [out, in, kernel, kernel].
+
+    ``padded``: with zeros around, so that maps keep their size.
+    """
 
     channels: int
+    kernel: int = 3
+    padded: bool = True
+
+    @property
+    def padding(self) -> int:
+        """Rows and columns of zeros on each side."""
+        return self.kernel // 2 if self.padded else 0
 
     def __str__(self) -> str:
-        return f"Conv {self.channels} 3x3"
+        return f"Conv {self.channels} {self.kernel}x{self.kernel}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +125,8 @@ def output_shape(layer: Layer, shape: Shape) -> Shape:
     """Shape of one sample after ``layer``, given its shape before (no time and batch axes)."""
     match layer:
         case Conv():
-            return (layer.channels, *shape[1:])
+            shrinks = layer.kernel - 1 - 2 * layer.padding
+            return (layer.channels, *(length - shrinks for length in shape[1:]))
         case MaxPool():
             return (shape[0], shape[1] // 2, shape[2] // 2)
         case Flatten():

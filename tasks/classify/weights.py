@@ -27,7 +27,7 @@ def initial_weights(task: Classify, seed: int) -> dict[str, NDArray[np.float64]]
     for index, (layer, shape) in enumerate(zip(task.layers, shapes, strict=True)):
         match layer:
             case Conv():
-                size = (layer.channels, shape[0], 3, 3)
+                size = (layer.channels, shape[0], layer.kernel, layer.kernel)
             case Linear():
                 size = (layer.features, shape[0])
             case BatchNorm():
