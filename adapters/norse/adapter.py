@@ -12,10 +12,11 @@ from norse.torch.functional.reset import reset_value
 from norse.torch.module.snn import SNN
 from torch import Tensor
 
+from adapters.norse.example import ConvolutionalExample
 from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
 from adapters.torch_family.layer import TorchPass, stack
-from adapters.torch_family.network import folded
+from adapters.torch_family.network import Unbound, folded
 from adapters.torch_family.surrogate import fire
 from tasks.classify.spec import Classify, Neuron
 from tasks.layer.spec import Layer
@@ -30,7 +31,7 @@ def step(x: Tensor, state: Any, p: LIFBoxParameters | IAFParameters, dt: float) 
     return spikes, type(state)(v=reset_value(spikes, v, p.v_reset, p.v_th))
 
 
-class Neurons(SNN):
+class Stock(SNN):
     """A neuron layer over a sequence from rest, dt = 1 step; [T, N, ...] to [T, N, ...]."""
 
     def __init__(self, neuron: Neuron) -> None:
@@ -47,18 +48,32 @@ class Neurons(SNN):
         return super().forward(sequence)[0]
 
 
-def classifier(task: Classify, settings: Settings) -> TorchClassifier:
-    """Variant ``folded``."""
-    return TorchClassifier(task, settings, folded(task, Neurons))
+class Neurons(Stock):
+    """``Stock`` whose loop is given the steps one by one."""
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        """[T, N, ...] to the same."""
+        return super().forward(Unbound(sequence, time=0))
 
 
-def layer(task: Layer, settings: Settings) -> TorchPass:
-    """Variant ``sequence``."""
-    return TorchPass(settings, folded(stack(task), Neurons))
+def classifier(task: Classify, settings: Settings, *, neurons: type[Stock]) -> TorchClassifier:
+    """Variants ``folded`` and ``stock``."""
+    return TorchClassifier(task, settings, folded(task, neurons))
+
+
+def layer(task: Layer, settings: Settings, *, neurons: type[Stock]) -> TorchPass:
+    """Variants ``sequence`` and ``stock_sequence``."""
+    return TorchPass(settings, folded(stack(task), neurons))
 
 
 versions = partial(family.versions, "norse")
 configure = family.configure
 sync = family.sync
 device_memory = family.device_memory
-VARIANTS: dict[str, Build] = {"folded": classifier, "sequence": layer}
+VARIANTS: dict[str, Build] = {
+    "folded": partial(classifier, neurons=Neurons),
+    "stock": partial(classifier, neurons=Stock),
+    "shipped": ConvolutionalExample,
+    "sequence": partial(layer, neurons=Neurons),
+    "stock_sequence": partial(layer, neurons=Stock),
+}

@@ -13,7 +13,7 @@ from torch import Tensor
 from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
 from adapters.torch_family.layer import TorchPass, stack
-from adapters.torch_family.network import folded
+from adapters.torch_family.network import Unbound, folded
 from adapters.torch_family.surrogate import fire
 from tasks.classify.spec import Classify, Neuron
 from tasks.layer.spec import Layer
@@ -30,7 +30,7 @@ def reset(spikes: Tensor, state: dict[str, Tensor], threshold: Any) -> dict[str,
     return state | {"v_mem": state["v_mem"] * (1 - spikes)}
 
 
-class Neurons(LIF):
+class Stock(LIF):
     """A neuron layer over a sequence from rest; [T, N, ...] to [T, N, ...] (Sinabs is batch-major)."""
 
     def __init__(self, neuron: Neuron) -> None:
@@ -49,21 +49,38 @@ class Neurons(LIF):
     def forward(self, sequence: Tensor) -> Tensor:
         """A state of another batch size would be resampled at random: start from none."""
         self.init_state_with_shape((sequence.shape[1], *sequence.shape[2:]))
-        return super().forward(sequence.transpose(0, 1)).transpose(0, 1)
+        return super().forward(self.given(sequence.transpose(0, 1))).transpose(0, 1)
+
+    def given(self, sequence: Tensor) -> Any:
+        """What Sinabs' loop over time takes its steps from, [N, T, ...]."""
+        return sequence
 
 
-def classifier(task: Classify, settings: Settings) -> TorchClassifier:
-    """Variant ``folded``."""
-    return TorchClassifier(task, settings, folded(task, Neurons))
+class Neurons(Stock):
+    """``Stock`` whose loop is given the steps one by one."""
+
+    def given(self, sequence: Tensor) -> Any:
+        """See ``Stock``."""
+        return Unbound(sequence, time=1)
 
 
-def layer(task: Layer, settings: Settings) -> TorchPass:
-    """Variant ``sequence``."""
-    return TorchPass(settings, folded(stack(task), Neurons))
+def classifier(task: Classify, settings: Settings, *, neurons: type[Stock]) -> TorchClassifier:
+    """Variants ``folded`` and ``stock``."""
+    return TorchClassifier(task, settings, folded(task, neurons))
+
+
+def layer(task: Layer, settings: Settings, *, neurons: type[Stock]) -> TorchPass:
+    """Variants ``sequence`` and ``stock_sequence``."""
+    return TorchPass(settings, folded(stack(task), neurons))
 
 
 versions = partial(family.versions, "sinabs")
 configure = family.configure
 sync = family.sync
 device_memory = family.device_memory
-VARIANTS: dict[str, Build] = {"folded": classifier, "sequence": layer}
+VARIANTS: dict[str, Build] = {
+    "folded": partial(classifier, neurons=Neurons),
+    "stock": partial(classifier, neurons=Stock),
+    "sequence": partial(layer, neurons=Neurons),
+    "stock_sequence": partial(layer, neurons=Stock),
+}

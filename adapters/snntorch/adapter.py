@@ -9,7 +9,7 @@ import snntorch
 import torch
 from torch import Tensor, nn
 
-from adapters.snntorch.example import Tutorial5
+from adapters.snntorch.example import example
 from adapters.torch_family import settings as family
 from adapters.torch_family.classifier import TorchClassifier
 from adapters.torch_family.layer import TorchPass, stack
@@ -107,6 +107,6 @@ VARIANTS: dict[str, Build] = {
     "stock": partial(classifier, leaky=snntorch.Leaky, stepwise=False),
     "batched": nef_simulator,
     "loop": partial(layer, leaky=Leaky),
-    "tutorial": Tutorial5,
+    "tutorial": example,
     "stock_loop": partial(layer, leaky=snntorch.Leaky),
 }

@@ -89,7 +89,7 @@ def normalise_once(norm: nn.BatchNorm2d, sequence: Tensor, *, each_step: bool) -
     y = functional.batch_norm(x, mean, var, norm.weight, norm.bias, training=True, momentum=1.0, eps=norm.eps)
     steps, count = len(sequence), x.numel() // x.shape[1]
     if not each_step:
-        var *= steps * (count - 1) / (steps * count - 1)  # unbiased over T x N
+        var = var * (steps * (count - 1) / (steps * count - 1))  # unbiased over T x N
     for _ in range(steps if each_step else 1):
         norm.running_mean.lerp_(mean, norm.momentum)
         norm.running_var.lerp_(var, norm.momentum)
@@ -169,6 +169,21 @@ class Stepped(SpikingNetwork):
                 x = module(state_dtype(x) if isinstance(layer, Spike) else x)
             outputs.append(x)
         return torch.stack(outputs)
+
+
+class Unbound:
+    """A sequence taken apart into its steps, for loops of frameworks that index a tensor at every step.
+
+    Each index of a tensor adds a gradient as large as the whole sequence; taking it apart adds one in all.
+    """
+
+    def __init__(self, sequence: Tensor, time: int) -> None:
+        self.shape = sequence.shape
+        self.steps = sequence.unbind(time)
+
+    def __getitem__(self, index: int | tuple[slice, int]) -> Tensor:
+        """One step, by its number or, batch first, as [:, number]."""
+        return self.steps[index[1] if isinstance(index, tuple) else index]
 
 
 class OverSequence(nn.Module):
