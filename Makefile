@@ -72,7 +72,7 @@ adapter: .venv/ready  ## a folder for a new adapter; NAME=... ADAPTERS=...
 	@$(SPIKEBENCH) new-adapter $(call quoted,NAME) $(call option,ADAPTERS)
 
 FAMILIES = $(wildcard adapters/*_family/requirements.in)
-LOCKED = $(filter-out $(FAMILIES),$(wildcard adapters/*/requirements.in))
+LOCKED = $(filter-out $(FAMILIES),$(wildcard adapters/*/requirements.in tests/*/requirements.in))
 FOLDER := $(patsubst ~/%,$(HOME)/%,$(or $(value ADAPTERS),adapters))/$(value NAME)
 
 # Families first: the locks of their adapters are held to their constraints.

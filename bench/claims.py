@@ -1,9 +1,9 @@
 """Published figures beside ours: what was claimed, at which settings, and a verdict.
 
 Claims are data, in claims.toml, by study.  A claim is the figure of one setting of a task, or the difference
-or ratio between two.  Ours is the baseline adapter's, unless a claim names another, from the records of one
-run; every seed is one value.  What two CPU cores cannot run at its full size may be run at a smaller one,
-which tests a trend there, and says nothing about a published figure.
+or ratio between two.  Ours is the baseline adapter's, of a framework, unless a claim names another, from the
+records of one run; every seed is one value.  What two CPU cores cannot run at its full size may be run at a
+smaller one, which tests a trend there, and says nothing about a published figure.
 """
 
 from __future__ import annotations
@@ -287,7 +287,7 @@ def _by_seed(
     by_rest: dict[str, dict[int, float]] = defaultdict(dict)
     for record in records:
         cell = record.cell
-        who = cell.adapter == claim.adapter if claim.adapter else cell.baseline
+        who = cell.adapter == claim.adapter if claim.adapter else cell.baseline and not cell.reference
         if not who or (cell.task, cell.device, cell.precision) != (trial.task, claim.device, precision):
             continue
         full = defaults | cell.task_values

@@ -152,7 +152,7 @@ class Manifest(_Model):
     profile_values: dict[str, Any] = Field(description="every value that the profile says")
     settings: dict[str, Any]
     machine: dict[str, Any]
-    peaks: dict[str, float] = Field(default={}, description="of the CPU, where the report shows a floor")
+    peaks: dict[str, float] = Field(default={}, description="of the CPU, as far as they were measured")
     git: dict[str, Any]
     order_seed: int
     cells: list[Cell] = Field(description="in running order")

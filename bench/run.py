@@ -25,7 +25,6 @@ from bench.process import ALLOCATOR
 from bench.profile import Profile
 from bench.progress import Progress
 from bench.records import Cell, Manifest, Record, load_records, save_manifest
-from bench.report.pages import page_of
 from tasks.families import families
 from tasks.protocol import Dataset
 
@@ -107,7 +106,7 @@ def run(
         sets = [session.dataset_of(cell) for cell in cells if not cell.skip]
         data = datasets([each for each in sets if each], used, pythons, asked.data, say)
         if folder is None:
-            if settings["device"] == "cpu" and _has_floor(cells):
+            if settings["device"] == "cpu" and _times_anything(cells):
                 say("Measuring what the machine can do at most ...")
                 if found_peaks := peaks.measure(settings["threads"]):
                     manifest = manifest.model_copy(update={"peaks": asdict(found_peaks)})
@@ -141,9 +140,9 @@ def setup(asked: Asked, say: Say) -> None:
     say(f"Ready: {', '.join(pythons)}; {where}")
 
 
-def _has_floor(cells: Sequence[Cell]) -> bool:
-    """Whether the report shows how long some work takes at least."""
-    return any(page_of(cell.family).floor for cell in cells if cell.stage == "run" and not cell.skip)
+def _times_anything(cells: Sequence[Cell]) -> bool:
+    """Whether there is work of which the report can say how long it takes at least."""
+    return any(cell.stage == "run" and not cell.skip for cell in cells)
 
 
 def _settings(machine: Mapping[str, Any], asked: Asked) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from bench.report import sentences
 from bench.report.pages import network_of, page_of
 from bench.report.sections import sections
 from bench.report.tables import as_markdown, brief
+from bench.report.versus import versus
 
 PROJECT = Path(__file__).resolve().parent.parent
 TEXTS = tuple(path for path in (PROJECT / "README.md", PROJECT / "results" / "README.md") if path.exists())
@@ -36,6 +37,8 @@ def tables(folder: Path) -> str:
             as_markdown(shown),
             "",
         ]
+        if (beside := versus(section, None)).groups:
+            lines += [as_markdown(beside), ""]
     return "\n".join(lines)
 
 

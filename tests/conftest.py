@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from bench import cli
+from bench.measure import peaks
 from tasks import images as sets
 from tasks.classify import images
-from tests.harness import Bench, small_dataset, write_mnist
+from tests.harness import Bench, no_peaks, small_dataset, write_mnist
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -54,6 +55,7 @@ def command(
     tmp_path: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Command]:
     """The command in the test's own process, with its results in ``tmp_path``/results."""
+    monkeypatch.setattr(peaks, "measure", no_peaks)
     for module in (images, sets):
         monkeypatch.setattr(module, "MNIST", small_dataset(mnist))
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}

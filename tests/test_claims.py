@@ -86,6 +86,13 @@ def test_the_run_with_the_most_seeds_is_taken_and_of_those_the_newest() -> None:
     assert found is not None and found.run == "3"
 
 
+def test_what_is_no_framework_is_not_held_against_a_claim() -> None:
+    alone = trained(0.92)
+    by_hand = alone.model_copy(update={"cell": alone.cell.model_copy(update={"reference": True})})
+    assert ours(trial(), {"one": [by_hand]}) is None
+    assert ours(trial(), {"one": [alone]}) is not None
+
+
 def test_a_difference_or_ratio_is_taken_seed_by_seed() -> None:
     records = [trained(0.8, 0), trained(0.9, 0, batch=64), trained(0.7, 1), trained(0.81, 1, batch=64)]
     found = ours(trial(beside={"batch": 64}), {"one": [*records, trained(0.1, 2)]})

@@ -119,7 +119,6 @@ def test_only_what_ended_well_has_figures(every_ending: Finished) -> None:
         }
         assert FIGURES.keys() - measured == never | {
             "best_test_accuracy",
-            "synops_per_image",
             "bitwise_accuracy",
         }
         assert 0 <= float(row["test_accuracy"]) <= 1

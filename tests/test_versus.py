@@ -39,7 +39,7 @@ def section(*others: Record) -> Section:
 
 
 def line(found: Section) -> dict[str, Entry]:
-    table = versus(found)
+    table = versus(found, None)
     ((row,),) = [group.rows for group in table.groups]
     return dict(zip([heading.text for heading in table.headings], row, strict=True))
 
@@ -91,13 +91,13 @@ def test_the_fastest_of_several_variants_is_held_against_the_example() -> None:
     assert found["our fastest"].note == "quick" and found["example / ours"].text == "3.00"
 
 
-def test_an_example_whose_framework_does_not_the_task_stands_alone() -> None:
+def test_an_example_whose_framework_cannot_do_the_task_stands_alone() -> None:
     found = line(section(ran(EXAMPLE, 2.4), record(OURS, status="skipped", reason="it cannot")))
     assert [found[name].text for name in ("our fastest", "example / ours", "says")] == ["–"] * 3
 
 
 def test_without_an_example_there_is_no_table() -> None:
-    assert versus(section(ran(OURS, 1.2))).groups == []
+    assert versus(section(ran(OURS, 1.2)), None).groups == []
 
 
 def test_compare_says_that_an_example_is_not_the_same_work(tmp_path: Path) -> None:
@@ -105,12 +105,12 @@ def test_compare_says_that_an_example_is_not_the_same_work(tmp_path: Path) -> No
     first, last = compare(folder, "jelly/shipped", "jelly/plain")
     assert first.startswith("jelly/shipped is 2.00x slower than jelly/plain in fc_lif")
     assert last == (
-        "A framework's own example has no certificate: it does not the same work as the variants."
+        "A framework's own example has no certificate: it does not do the same work as the variants."
     )
     (only,) = compare(folder, "jelly/shipped", "torch")
     assert only == (
-        "jelly/shipped and torch are not compared in fc_lif: jelly/shipped: it does not the same work, and "
-        "is compared with its own framework alone."
+        "jelly/shipped and torch are not compared in fc_lif: jelly/shipped: it does not do the same work, "
+        "and is compared with its own framework alone."
     )
 
 

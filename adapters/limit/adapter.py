@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import sys
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,6 +14,9 @@ from adapters.limit.library import load
 from adapters.limit.nef import Networks
 from tasks.classify.protocol import Classifier
 from tasks.classify.spec import Classify, Conv
+from tasks.nef.model import Model
+from tasks.nef.protocol import NefSimulator
+from tasks.nef.spec import Nef
 from tasks.protocol import Build, Settings, Unsupported
 
 
@@ -21,10 +26,12 @@ def configure(settings: Settings) -> dict[str, object]:
     So does determinism: the order of every sum depends on the number of threads alone.
 
     Raises:
-        Unsupported: another device than the CPU is asked for, or nothing can be compiled here.
+        Unsupported: nothing can be compiled here, or there is no GPU where one is asked for.
     """
-    if settings.device != "cpu":
-        raise Unsupported("the kernels are written for the CPU alone")
+    if settings.device == "cuda":
+        from adapters.torch_family import settings as family
+
+        return family.configure(settings)
     return {
         "device": "cpu",
         "threads": load("runtime").set_threads(settings.threads),
@@ -37,6 +44,10 @@ def configure(settings: Settings) -> dict[str, object]:
 
 def versions() -> dict[str, str]:
     """Versions of Python and NumPy, and what has compiled the kernels for which instructions."""
+    if _is_on_gpu():
+        from adapters.torch_family import settings as family
+
+        return family.versions("triton")
     compiler = ctypes.c_char_p.in_dll(load("runtime"), "compiler").value or b""
     return {
         "python": platform.python_version(),
@@ -45,12 +56,27 @@ def versions() -> dict[str, str]:
     }
 
 
+def _is_on_gpu() -> bool:
+    """Whether torch is in use with CUDA; without importing it, which costs some hundred MB."""
+    torch = sys.modules.get("torch")
+    return bool(torch and torch.cuda.is_initialized())
+
+
 def sync() -> None:
-    """Nothing is ever pending on the CPU."""
+    """Wait for the GPU; nothing is ever pending on the CPU."""
+    if _is_on_gpu():
+        from adapters.torch_family import settings as family
+
+        family.sync()
 
 
-def device_memory() -> None:
-    """There is no device."""
+def device_memory() -> int | None:
+    """Peak of torch's allocator in bytes; None on the CPU."""
+    if not _is_on_gpu():
+        return None
+    from adapters.torch_family import settings as family
+
+    return family.device_memory()
 
 
 def classifier(task: Classify, settings: Settings) -> Classifier:
@@ -61,6 +87,12 @@ def classifier(task: Classify, settings: Settings) -> Classifier:
     """
     if task.loss != "mse":
         raise Unsupported(f"no kernel is written for the loss {task.loss}")
+    if settings.device == "cuda":
+        import torch
+
+        from adapters.limit import fc_lif_cuda
+
+        return fc_lif_cuda.FullyConnected(task, settings, torch.device("cuda"))
     if any(isinstance(layer, Conv) for layer in task.layers):
         # torch, which takes some hundred MB and which nothing else here needs
         from adapters.limit.csnn import Convolutional
@@ -69,4 +101,15 @@ def classifier(task: Classify, settings: Settings) -> Classifier:
     return FullyConnected(task, settings)
 
 
-VARIANTS: dict[str, Build] = {"fused": classifier, "networks": Networks}
+def networks(task: Nef, settings: Settings, models: Sequence[Model]) -> NefSimulator:
+    """Variant ``networks``."""
+    if settings.device == "cuda":
+        import torch
+
+        from adapters.limit import nef_cuda
+
+        return nef_cuda.Networks(task, settings, models, torch.device("cuda"))
+    return Networks(task, settings, models)
+
+
+VARIANTS: dict[str, Build] = {"fused": classifier, "networks": networks}

@@ -47,22 +47,21 @@ def channels(task: Nef) -> Iterator[Channel]:
         yield Channel(probe, dimension, dimension)
 
 
-class Networks:
-    """``NefSimulator`` of tasks/nef/protocol.py.
+class Layout:
+    """The arrays of many networks of one task, as kernels take them: all neurons around all channels.
 
-    Ensembles are filled up to whole vectors by neurons without bias and encoders, which never fire.
+    Ensembles are filled up to whole vectors of ``lanes`` by neurons without bias and encoders, which never
+    fire.
 
     Raises:
-        Unsupported: mixed precision, or a time step too long for the series that the kernel has.
+        Unsupported: a time step too long for the series that the kernels have.
     """
 
-    def __init__(self, task: Nef, settings: Settings, models: Sequence[Model]) -> None:
+    def __init__(self, task: Nef, models: Sequence[Model], *, lanes: int, double: bool) -> None:
         if task.dt > LONGEST_STEP * task.tau_rc:
             raise Unsupported(f"the kernel is written for steps of at most {LONGEST_STEP:g} tau_rc")
-        self.task = task
-        self.library = load("nef", *macros(settings))
-        self.dtype: type[np.floating] = np.float64 if settings.precision == "float64" else np.float32
-        self.lanes = lanes(settings)
+        self.task, self.lanes = task, lanes
+        self.dtype: type[np.floating] = np.float64 if double else np.float32
         self._lay_out()
         model, count = stack(models), len(self.channels)
         self.bias, self.voltage = (aligned((len(models), self.neurons), self.dtype) for _ in range(2))
@@ -105,6 +104,18 @@ class Networks:
             places.append((start, vectors, first, first + targets.count(ensemble.name)))
         self.places = np.array(places, np.int64)
         self.neurons = vectors * self.lanes
+
+
+class Networks(Layout):
+    """``NefSimulator`` of tasks/nef/protocol.py.
+
+    Raises:
+        Unsupported: mixed precision, or a time step too long for the series that the kernel has.
+    """
+
+    def __init__(self, task: Nef, settings: Settings, models: Sequence[Model]) -> None:
+        self.library = load("nef", *macros(settings))
+        super().__init__(task, models, lanes=lanes(settings), double=settings.precision == "float64")
 
     def run(self, inputs: Array) -> NefResult:
         """See the protocol."""

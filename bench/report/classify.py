@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from bench.records import Cell, Record
 from bench.report.drawing import Kind, Styles, bars, label, memory_bars, plain_logarithm, stroke
 from bench.report.figures import FIGURES
+from bench.report.operations import operations
 from bench.report.pages import Page
 from bench.report.pictures import PICTURES
 from bench.report.sections import Row, Section
@@ -206,12 +207,14 @@ PAGE = Page(
         "images_per_second",
         "eval_seconds",
         "spike_rate",
-        "synops_per_image",
     ),
     proof="gradient error",
     of=_of,
     work=_work,
-    tables=(("Each framework beside its own example", versus),),
+    tables=(
+        ("Each framework beside its own example", versus),
+        ("Synaptic operations and footprint", operations),
+    ),
     plots=(
         Kind("accuracy-speed", "test accuracy against time per epoch", _accuracy_over_speed),
         Kind("epoch-seconds", "time per epoch", _epoch_bars),

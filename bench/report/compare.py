@@ -13,7 +13,7 @@ from bench.report.sentences import percent
 from bench.report.statistics import Ratio, inverse, reach, sureness
 
 _SAME_WORK = "What is compared is the same work: each has a certificate that passed."
-_OWN_EXAMPLE = "A framework's own example has no certificate: it does not the same work as the variants."
+_OWN_EXAMPLE = "A framework's own example has no certificate: it does not do the same work as the variants."
 
 
 def compare(folder: Path, one: str, other: str) -> list[str]:
@@ -101,7 +101,7 @@ def _why(row: Row) -> str:
     if row.tier == "reference":
         return "it is no framework, and ranked with none"
     if row.tier == "own example":
-        return "it does not the same work, and is compared with its own framework alone"
+        return "it does not do the same work, and is compared with its own framework alone"
     if row.status == "ok":
         return row.apart or row.reason.removeprefix("not compared: ")
     return ", ".join(filter(None, (row.status.replace("_", " "), row.reason)))

@@ -229,12 +229,47 @@ _ALL = (
         "labels.",
     ),
     Figure(
-        name="synops_per_image",
-        heading="synaptic operations per image",
+        name="dense_synops",
+        heading="dense operations per image",
+        unit="1",
+        spell=whole,
+        meaning="Synaptic operations per image over all its steps, zeros included, as NeuroBench counts "
+        "them: weights of convolutions and linear layers that an input meets; no biases, no padding.",
+    ),
+    Figure(
+        name="effective_macs",
+        heading="effective MACs per image",
         unit="1",
         better="lower",
         spell=whole,
-        meaning="Synaptic operations per image, as NeuroBench counts them.",
+        meaning="Of the dense operations those of inputs and weights that are not 0, in layers whose "
+        "inputs are no spikes: multiplications and additions.",
+    ),
+    Figure(
+        name="effective_acs",
+        heading="effective ACs per image",
+        unit="1",
+        better="lower",
+        spell=whole,
+        meaning="Of the dense operations those of inputs and weights that are not 0, in layers whose "
+        "inputs are spikes: additions alone.",
+    ),
+    Figure(
+        name="training_operations",
+        heading="least operations per training image",
+        unit="1",
+        spell=whole,
+        meaning="What a training step cannot do without, in weights that are multiplied or added: twice the "
+        "effective operations (forward, and for the gradient of the weights) and once the dense ones (for "
+        "the gradient of the inputs, but in the first layer); an input that never changes is seen once.",
+    ),
+    Figure(
+        name="footprint_bytes",
+        heading="footprint (bytes)",
+        unit="bytes",
+        better="lower",
+        spell=whole,
+        meaning="All parameters and running statistics in float32.",
     ),
 )
 

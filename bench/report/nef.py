@@ -15,6 +15,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from bench.measure.peaks import Peaks
 from bench.records import Cell, Record
 from bench.report.drawing import INK, Kind, Styles, bars, label, memory_bars, plain_logarithm, stroke
 from bench.report.figures import FIGURES, Figure
@@ -203,7 +204,7 @@ def _network_errors(rows: Iterable[Row]) -> dict[str, list[tuple[Row, dict[int, 
     return found
 
 
-def _by_stimulus(section: Section) -> Table:
+def _by_stimulus(section: Section, _: Peaks | None) -> Table:
     """What the networks decoded under each stimulus, at the size that was timed.
 
     A score that no row has is left out: nothing drifts where nothing is remembered.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from bench.measure.peaks import Peaks
 from bench.records import Cell, Manifest, load_manifest, load_records, write_atomically
 from bench.report import sentences, sweeps, tables
 from bench.report.glossary import STATUSES, glossary
@@ -66,7 +67,8 @@ def write_report(folder: Path) -> Path:
     from bench.report.drawing import styles
 
     look = styles([cell for cell in manifest.cells if cell.stage == "run"])
-    shown = [_task(section, pages[section.cell.family], look) for section in found]
+    peaks = Peaks(**manifest.peaks) if manifest.peaks else None
+    shown = [_task(section, pages[section.cell.family], look, peaks) for section in found]
     swept = [_swept(sweep, look) for sweep in sweeps.sweeps(manifest, found, pages)]
     content: dict[str, object] = {
         "manifest": manifest,
@@ -170,7 +172,7 @@ def _seeds(timed: Iterable[Cell]) -> str:
     return " to ".join(map(str, dict.fromkeys((fewest, counts[-1])))) + (f" ({word})" if word else "")
 
 
-def _task(section: Section, page: Page, look: Styles) -> _Task:
+def _task(section: Section, page: Page, look: Styles, peaks: Peaks | None) -> _Task:
     from bench.report.plots import plots
 
     drawn = plots(section, page.plots, look)
@@ -194,7 +196,7 @@ def _task(section: Section, page: Page, look: Styles) -> _Task:
         work=page.work(section.cell),
         noise=sentences.control(section),
         table=tables.comparison(section, page),
-        tables=[(title, made) for title, make in page.tables if (made := make(section)).groups],
+        tables=[(title, made) for title, make in page.tables if (made := make(section, peaks)).groups],
         plots=drawn.made,
         remarks=remarks,
     )

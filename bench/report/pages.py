@@ -45,7 +45,8 @@ class Page:
     somebody did; without any of them a section has all figures that were measured.  ``proof`` is the
     deviation that its certificates are summed up by.  ``of``: what a figure of one record is made of,
     as "2 epochs".  ``work``: what a cell does, in words.  ``floor``: the least that the pace of a cell
-    can be on a machine of these peaks.  ``tables`` stand below the comparison by their titles.  ``terms`` are
+    can be on a machine of these peaks.  ``tables`` stand below the comparison by their titles, made from a
+    section and the machine's peaks, None where they are unknown.  ``terms`` are
     words that only this family's tables and plots need.
     """
 
@@ -56,7 +57,7 @@ class Page:
     of: Callable[[Record], Mapping[str, str]] = _of_nothing
     work: Callable[[Cell], str] = work_in_words
     floor: Callable[[Cell, Peaks], float] | None = None
-    tables: tuple[tuple[str, Callable[[Section], Table]], ...] = ()
+    tables: tuple[tuple[str, Callable[[Section, Peaks | None], Table]], ...] = ()
     plots: tuple[Kind, ...] = ()
     terms: tuple[tuple[str, str], ...] = ()
 

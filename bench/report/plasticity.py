@@ -11,6 +11,7 @@ import seaborn as sns
 from matplotlib.figure import Figure as Drawing
 from numpy.typing import NDArray
 
+from bench.measure.peaks import Peaks
 from bench.records import Cell, Record
 from bench.report.drawing import Kind, Styles, bars, label, memory_bars
 from bench.report.pages import Page
@@ -96,7 +97,7 @@ def _time_bars(section: Section, rows: Sequence[Row], look: Styles) -> Drawing |
     return bars(rows, look, ("train_seconds", "eval_seconds"))
 
 
-def _diagnoses(section: Section) -> Table:
+def _diagnoses(section: Section, _: Peaks | None) -> Table:
     """What each training has come to, in the words of the run."""
     lines = [
         (row, [names(row), Entry(str(record.cell.seed)), Entry(str(record.shows["diagnosis"]))])

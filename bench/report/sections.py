@@ -273,27 +273,32 @@ def _judged(row: Row, other_outcomes: Mapping[str, int], device: str) -> Row:
     apart = []
     if cell.device != device:
         apart.append(f"on the {cell.device}: {row.adapter} does not run on {device}")
-    table = families()[cell.family].tables[cell.table]
-    if cell.division == "open" and not table.own_example:
+    if cell.division == "open" and not _is_own_example(cell):
         reason = "; ".join(filter(None, (row.reason, *apart)))
         return replace(row, tier="open", apart=", ".join(["open division", *apart]), reason=reason)
+    table = families()[cell.family].tables[cell.table]
     if not table.compared:
         apart.append(f"{cell.table}: {table.about}")
     row = replace(row, apart=", ".join(apart))
     if other_outcomes:
         ended = (f"{status} in {count}" for status, count in other_outcomes.items())
         return _not_compared(row, f"{', '.join(ended)} of {row.planned} seeds")
-    if row.parity is None and not table.own_example:
+    if row.parity is None and not _is_own_example(cell):
         return _not_compared(row, "no parity certificate")
     if row.parity == "wrong":
         return _not_compared(row, "parity wrong")
     if row.apart:
         return _not_compared(row, row.apart)
-    if table.own_example:
+    if _is_own_example(cell):
         return replace(row, tier="own example")
     if cell.reference:
         return replace(row, tier="reference")
     return replace(row, tier="reduced precision" if row.parity == "reduced precision" else "compared")
+
+
+def _is_own_example(cell: Cell) -> bool:
+    table = families()[cell.family].tables.get(cell.table)
+    return table is not None and table.own_example
 
 
 def _not_compared(row: Row, obstacle: str) -> Row:

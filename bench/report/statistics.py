@@ -85,7 +85,7 @@ def paired(of: Record, to: Record) -> Ratio | None:
         return None
     above, below = sum(log > 0 for log in logs), sum(log < 0 for log in logs)
     p = float(stats.binomtest(above, above + below).pvalue) if above + below else 1.0
-    return _ratio(median(logs), _median_interval(logs, CONFIDENCE), len(logs), left_out, p)
+    return _ratio(median(logs), median_interval(logs, CONFIDENCE), len(logs), left_out, p)
 
 
 def through(of: Record, to: Record, baseline: Record) -> Ratio | None:
@@ -99,7 +99,7 @@ def through(of: Record, to: Record, baseline: Record) -> Ratio | None:
     if not mine or not theirs:
         return None
     each = (1 + CONFIDENCE) / 2
-    one, other = _median_interval(mine, each), _median_interval(theirs, each)
+    one, other = median_interval(mine, each), median_interval(theirs, each)
     interval = (one[0] - other[1], one[1] - other[0]) if one and other else None
     p = float(stats.mannwhitneyu(mine, theirs).pvalue)
     rounds = min(len(mine), len(theirs))
@@ -206,7 +206,7 @@ def _logs(of: Record, to: Record) -> tuple[list[float], int]:
     return logs, len(rounds) - len(logs)
 
 
-def _median_interval(values: Sequence[float], confidence: float) -> tuple[float, float] | None:
+def median_interval(values: Sequence[float], confidence: float) -> tuple[float, float] | None:
     """Order statistics that hold the median with at least this confidence, whatever the distribution."""
     place = int(stats.binom.ppf((1 - confidence) / 2, len(values), 0.5))
     if place == 0:

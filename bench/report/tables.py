@@ -59,7 +59,7 @@ class Table:
 _TIER_TITLES: dict[Tier, str] = {
     "compared": "Compared, by time / baseline",
     "reduced precision": "Reduced precision, compared apart",
-    "own example": "Beside them: examples that frameworks ship or document, which do not the same work",
+    "own example": "Beside them: examples that frameworks ship or document, which do not do the same work",
     "reference": "The limit: kernels written by hand, no framework; never ranked",
     "open": "Open division: the same data and goal, the framework's own way; not compared",
     "not compared": "Not compared",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.measure.peaks import Peaks
 from bench.report import sentences, text
 from bench.report.figures import FIGURES
 from bench.report.sections import Difference, Row, Section
@@ -12,7 +13,7 @@ _PACE = FIGURES["epoch_seconds"]
 _SAID = {"slower": "the example is slower", "faster": "the example is faster"}
 
 
-def versus(section: Section) -> Table:
+def versus(section: Section, _: Peaks | None) -> Table:
     """A row for each example that was timed; without any the table has no group."""
     headings = [
         Heading("framework"),

@@ -20,6 +20,7 @@ from tasks.classify import checkpoint, images, pictures, real_size, split, value
 from tasks.classify.codes import CODES_OF_BITS, code_table, decode, decode_bitwise
 from tasks.classify.images import Images, encode
 from tasks.classify.losses import loss_of
+from tasks.classify.operations import footprint_bytes, synaptic_operations
 from tasks.classify.protocol import Array, Classifier
 from tasks.classify.spec import Classify
 from tasks.classify.values import Float
@@ -132,10 +133,13 @@ def run(module: Any, task: Classify, job: Job) -> Generator[Turn, None, Result]:
 
     if job.division == "open":  # the neurons are not those that the task names
         return {"figures": figures, "shows": shows, "metrics": by_class, "network": classifier.network}
+    final = classifier.weights()
     if learned:
-        shows["weights"] = _digest(classifier.weights())
+        shows["weights"] = _digest(final)
     inputs, layers = _traced(classifier, task, data.test_images, job.settings.seed)
     by_layer, overall = _spike_rates(layers)
+    figures |= synaptic_operations(task, final, inputs, layers)
+    figures["footprint_bytes"] = footprint_bytes(final)
     shows["traced"] = pictures.traced(task, inputs, layers, data.test_labels)
     if learned:
         seen = real_size.Seen(
