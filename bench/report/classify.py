@@ -232,6 +232,12 @@ PAGE = Page(
             "three epochs; its certificate compares spikes, since it has no gradients.",
         ),
         (
+            "own example",
+            "What a framework ships or documents, at the task's T, batch and images but with its own neuron, "
+            "loss and optimiser, and sometimes other layers: it has no certificate, and its time is held "
+            "against the adapter of its own framework alone.",
+        ),
+        (
             "T",
             "Time steps that every image is shown for.",
         ),

@@ -111,7 +111,9 @@ def comparison(section: Section, page: Page) -> Table:
 def brief(section: Section, page: Page) -> Table:
     """The rows of a section that have figures, and only the figures that decide: for a README."""
     rows = tuple(row for row in section.rows if row.status == "ok")
-    table = comparison(replace(section, rows=rows), replace(page, others=("host_peak_bytes",)))
+    table = comparison(
+        replace(section, rows=rows), replace(page, others=("best_test_accuracy", "host_peak_bytes"))
+    )
     return _without(table, ["seeds", "status", "reason"])
 
 
