@@ -69,13 +69,14 @@ def poisson(*taken: int, steps: int = 5, **changes: Any) -> Record:
     return record(of, [1.0] * 20, shows=shows(task, (outputs,), *taken))
 
 
-def direct(channels: int = 9) -> Record:
+def direct(channels: int = 9, size: int = 28, steps: int = 4) -> Record:
     """One of csnn that spikes, for the 0 at place 1, on the diagonal of channel 1 and all over channel 2."""
-    maps = np.zeros((4, BATCH, channels, 28, 28))
-    maps[2, 1, 0] = np.eye(28)
+    maps = np.zeros((steps, BATCH, channels, size, size))
+    maps[2, 1, 0] = np.eye(size)
     maps[:, 1, 1] = 1
-    spikes = (maps, np.zeros((4, BATCH, 10)))
-    return record(cell("torch", "csnn"), [1.0] * 20, shows=shows(TASKS["csnn"](), spikes, *LABELS))
+    spikes = (maps, np.zeros((steps, BATCH, 10)))
+    of = cell("torch", "csnn", work=WORK | {"steps": steps})
+    return record(of, [1.0] * 20, shows=shows(TASKS["csnn"](steps=steps), spikes, *LABELS))
 
 
 def drawn(kind: str, *records: Record) -> Figure | None:
@@ -150,6 +151,16 @@ def test_of_direct_input_the_first_maps_are_shown_step_by_step() -> None:
     np.testing.assert_array_equal(tile(4, 1), np.eye(28) / 4)
     assert figure.get_suptitle() == "csnn on cpu: a 0 makes 0 to 100 % of a channel fire at a step"
     assert figure.get_supxlabel().startswith("time step; dark")
+
+
+def test_maps_of_another_size_are_enlarged_and_of_many_steps_the_first_are_shown() -> None:
+    figure = drawn("first-spikes", direct(channels=2, size=14, steps=20))
+    assert figure is not None
+    shown = picture(figure.axes[0])
+    assert shown.shape == (9 * 30, 3 * 30)  # eight of twenty steps and the rate
+    np.testing.assert_array_equal(shown[61:89, 31:59], np.kron(np.eye(14), np.ones((2, 2))))
+    assert shown[8 * 30 + 1, 31] == 1 / 20
+    assert figure.get_supxlabel().startswith("time step, the first 8 of 20, and the rate over 20; dark")
 
 
 def test_output_spikes_are_those_of_the_images_in_the_batch() -> None:

@@ -400,8 +400,8 @@ def test_a_plot_that_lacks_data_is_named(tmp_path: Path) -> None:
     page, _ = report(tmp_path, [done(cell("torch", "csnn"), 1.0, figures={"epoch_seconds": 1.0})])
     assert (
         "Not plotted, because no cell measured it: every round beside the baseline's (it takes rounds of two "
-        "frameworks or of a control); test accuracy against time per epoch; where the time of a training "
-        "step goes; peak memory; "
+        "frameworks or of a control); test accuracy against time per epoch; each framework beside its "
+        "own example (make versus runs them); where the time of a training step goes; peak memory; "
         "what ten test images are taken for; where an image first becomes spikes; output spikes."
     ) in Elements(page).text
     assert page.count("<svg") == 4

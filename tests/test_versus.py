@@ -120,3 +120,5 @@ def test_the_report_has_the_table_below_the_comparison(tmp_path: Path) -> None:
     said = (folder / "report" / "report.md").read_text()
     assert "### fc_lif: Each framework beside its own example" in said
     assert "examples that frameworks ship or document" in said
+    drawn = (folder / "report" / "fc-lif-beside.svg").read_text()
+    assert "jelly's own example takes 2.00 times as long" in drawn and "its own example" in drawn

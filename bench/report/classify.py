@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.records import Cell, Record
 from bench.report.drawing import Kind, Styles, bars, label, memory_bars, plain_logarithm, stroke
+from bench.report.dumbbell import BESIDE
 from bench.report.figures import FIGURES
 from bench.report.operations import operations
 from bench.report.pages import Page
@@ -221,6 +222,7 @@ PAGE = Page(
         Kind("accuracy-epochs", "accuracy over epochs", _accuracy_over_epochs),
         Kind("loss-epochs", "loss over epochs", _loss_over_epochs),
         Kind("accuracy-time", "test accuracy over training time", _accuracy_over_time),
+        BESIDE,
         SPLIT,
         Kind("memory", "peak memory", memory_bars),
         *PICTURES,

@@ -25,6 +25,7 @@ Shown = Mapping[str, Any]  # what a record shows
 
 _LINE = 0.55  # height of a line of answers, in images
 _COLUMNS = 5  # rasters in a line
+_LINES = 8  # steps of feature maps that are shown
 _SINGLE = 3  # steps of an image as spikes that are shown by themselves
 # what is wrong stands in a box: no colour is needed to see it
 _WRONG: dict[str, Any] = {
@@ -106,9 +107,10 @@ def _poisson(section: Section, image: Float, digit: int, spikes: Float) -> Figur
 
 def _maps(section: Section, image: Float, digit: int, spikes: Float, name: str) -> Figure:
     """A column per channel, a line per step and one of the firing rates; the image, the input, is first."""
+    rates, seen = spikes.mean(axis=0), len(spikes)
+    spikes = spikes[:_LINES]
     steps, channels = spikes.shape[:2]
-    rates = spikes.mean(axis=0)
-    lines = np.concatenate([spikes, rates[None]])
+    lines = _enlarged(np.concatenate([spikes, rates[None]]), image.shape)
     inputs = np.broadcast_to(image, (steps + 1, 1, *image.shape))
     tile = min(0.8, 6.6 / (channels + 1))
     figure = Figure(figsize=(8, 1.2 + tile * (steps + 1)), layout="constrained")
@@ -116,14 +118,21 @@ def _maps(section: Section, image: Float, digit: int, spikes: Float, name: str) 
     _tiles(axes, np.concatenate([inputs, lines], axis=1))
     axes.set_xticks(range(channels + 1), ["image", *(f"channel {1 + place}" for place in range(channels))])
     axes.set_yticks(range(steps + 1), [*(f"step {1 + place}" for place in range(steps)), "rate"])
+    over = f", and the rate over {seen}" if seen > steps else ""
     figure.supxlabel(
-        f"{_steps(section, steps)}; dark: a spike of the first layer of neurons, or a high rate; "
+        f"{_steps(section, steps)}{over}; dark: a spike of the first layer of neurons, or a high rate; "
         f"network of {name}",
         fontsize=10,
     )
     shares = [round(100 * share) for share in rates.mean(axis=(1, 2))]
     figure.suptitle(f"{_where(section)}: a {digit} makes {_range(shares)} % of a channel fire at a step")
     return figure
+
+
+def _enlarged(maps: Float, shape: tuple[int, ...]) -> Float:
+    """Maps [..., height, width] at the size of the image, each element as often as it takes."""
+    rows, columns = (np.arange(size) * own // size for size, own in zip(shape, maps.shape[-2:], strict=True))
+    return maps[..., rows[:, None], columns]
 
 
 def _output_spikes(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:

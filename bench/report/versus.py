@@ -29,8 +29,13 @@ def versus(section: Section, _: Peaks | None) -> Table:
     return Table(headings, [Group(rows)] if rows else [])
 
 
+def fastest_of(section: Section, adapter: str) -> Row | None:
+    """An adapter's fastest row that does the task; compared rows stand in the order of their times."""
+    return next((row for row in section.rows if (row.adapter, row.tier) == (adapter, "compared")), None)
+
+
 def _line(section: Section, example: Row) -> list[Entry]:
-    ours = next((r for r in section.rows if (r.adapter, r.tier) == (example.adapter, "compared")), None)
+    ours = fastest_of(section, example.adapter)
     difference = section.difference(example, ours) if ours else None
     ratio = difference.ratio if difference else None
     return [
