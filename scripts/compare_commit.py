@@ -24,6 +24,7 @@ from typing import Any
 from bench.measure import machine
 from bench.process import worker_environment
 from bench.report.statistics import CONFIDENCE, median_interval
+from bench.report.text import significant, times
 from tasks.protocol import Settings
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -158,11 +159,11 @@ def main() -> None:
     options = parser.parse_args()
     found: dict[str, Any] = {}
     for name in options.only.split(","):
-        times = rounds(name, options)
+        taken = rounds(name, options)
         found[name] = {
-            "then / now": ratio(times["then"], times["now"]),
-            "control / now": ratio(times["control"], times["now"]),
-            "seconds a step now": median(times["now"]) / BATCHES,
+            "then / now": ratio(taken["then"], taken["now"]),
+            "control / now": ratio(taken["control"], taken["now"]),
+            "seconds a step now": median(taken["now"]) / BATCHES,
         }
         print(name, json.dumps(found[name]), flush=True)
     record = {
@@ -174,6 +175,28 @@ def main() -> None:
         "adapters": found,
     }
     options.record.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def table(record: Path) -> str:
+    """A record in Markdown."""
+    said = json.loads(record.read_text(encoding="utf-8"))
+    lines = [
+        f"{said['work']}; {said['machine']['cpu']}, {said['date'][:10]}; then: commit {said['then'][:7]}, "
+        f"now: {said['now'][:7]}.",
+        "",
+        "| adapter | then / now | control / now | ms a step now |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for name, found in said["adapters"].items():
+        cells = [_spelled(found["then / now"]), _spelled(found["control / now"])]
+        cells.append(significant(1e3 * found["seconds a step now"]))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _spelled(ratio: dict[str, float]) -> str:
+    between = f"{times(ratio['low'])}–{times(ratio['high'])}"
+    return f"{times(ratio['ratio'])} ({between}, {ratio['rounds']} rounds)"
 
 
 def commit(checkout: Path) -> str:

@@ -14,6 +14,7 @@ from bench.report.pages import network_of, page_of
 from bench.report.sections import sections
 from bench.report.tables import as_markdown, brief
 from bench.report.versus import versus
+from scripts import compare_commit
 
 PROJECT = Path(__file__).resolve().parent.parent
 TEXTS = tuple(path for path in (PROJECT / "README.md", PROJECT / "results" / "README.md") if path.exists())
@@ -43,8 +44,12 @@ def tables(folder: Path) -> str:
 
 
 def renewed(text: str) -> str:
-    """The text with every block made again from the run that it names."""
-    return _BLOCK.sub(lambda found: f"{found[1]}{tables(PROJECT / found['run'])}{found[3]}", text)
+    """The text with every block made again from what it names: a run, or a record of compare_commit."""
+    return _BLOCK.sub(lambda found: f"{found[1]}{_made(PROJECT / found['run'])}{found[3]}", text)
+
+
+def _made(source: Path) -> str:
+    return compare_commit.table(source) if source.suffix == ".json" else tables(source)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ Shown = Mapping[str, Any]  # what a record shows
 
 _LINE = 0.55  # height of a line of answers, in images
 _COLUMNS = 5  # rasters in a line
-_LINES = 8  # steps of feature maps that are shown
 _SINGLE = 3  # steps of an image as spikes that are shown by themselves
 # what is wrong stands in a box: no colour is needed to see it
 _WRONG: dict[str, Any] = {
@@ -107,9 +106,8 @@ def _poisson(section: Section, image: Float, digit: int, spikes: Float) -> Figur
 
 def _maps(section: Section, image: Float, digit: int, spikes: Float, name: str) -> Figure:
     """A column per channel, a line per step and one of the firing rates; the image, the input, is first."""
-    rates, seen = spikes.mean(axis=0), len(spikes)
-    spikes = spikes[:_LINES]
     steps, channels = spikes.shape[:2]
+    rates = spikes.mean(axis=0)
     lines = _enlarged(np.concatenate([spikes, rates[None]]), image.shape)
     inputs = np.broadcast_to(image, (steps + 1, 1, *image.shape))
     tile = min(0.8, 6.6 / (channels + 1))
@@ -118,9 +116,8 @@ def _maps(section: Section, image: Float, digit: int, spikes: Float, name: str) 
     _tiles(axes, np.concatenate([inputs, lines], axis=1))
     axes.set_xticks(range(channels + 1), ["image", *(f"channel {1 + place}" for place in range(channels))])
     axes.set_yticks(range(steps + 1), [*(f"step {1 + place}" for place in range(steps)), "rate"])
-    over = f", and the rate over {seen}" if seen > steps else ""
     figure.supxlabel(
-        f"{_steps(section, steps)}{over}; dark: a spike of the first layer of neurons, or a high rate; "
+        f"{_steps(section, steps)}; dark: a spike of the first layer of neurons, or a high rate; "
         f"network of {name}",
         fontsize=10,
     )
