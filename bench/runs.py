@@ -19,6 +19,7 @@ from bench.errors import UserError
 from bench.records import PUBLISHED, dump_records, load_manifest, load_records, record_path
 
 RESULTS = PROJECT / "results"
+LONG_TABLE = 100_000  # bytes, above which a table is published compressed
 
 
 @contextmanager
@@ -102,7 +103,7 @@ def git_state() -> dict[str, Any]:
 def publish(folder: Path, published: Path, plots: Sequence[str]) -> Path:
     """Copy a finished run to ``published/<machine>/<run>``, to be kept in the repository.
 
-    The manifest, the tables, all records in one file, and the plots of those names.
+    The manifest, the tables (long ones compressed), all records in one file, and the plots of those names.
 
     Raises:
         UserError: the run is not finished or has been published before, or there is no such plot.
@@ -125,7 +126,10 @@ def publish(folder: Path, published: Path, plots: Sequence[str]) -> Path:
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     for file in files:
-        shutil.copyfile(file, aside / file.name)
+        if file.suffix == ".csv" and file.stat().st_size > LONG_TABLE:
+            (aside / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes(), mtime=0))
+        else:
+            shutil.copyfile(file, aside / file.name)
     packed = gzip.compress(dump_records(load_records(folder)).encode(), mtime=0)
     (aside / PUBLISHED).write_bytes(packed)
     aside.rename(target)

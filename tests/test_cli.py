@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import re
 import shutil
 import subprocess
@@ -10,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from bench import runs
 from bench.environments import identify
 from bench.errors import UserError
 from bench.measure import machine
 from bench.records import load_records
+from bench.report.files import write_tables
+from tests.builders import cell, record, save
 from tests.conftest import Command
 from tests.harness import CLASSIFY, FAKES, table, write_profile
 
@@ -223,6 +227,21 @@ def test_publishing_is_for_finished_runs(command: Command, tmp_path: Path, mnist
     assert command("report", published).code == 0
     assert {path: path.read_bytes() for path in published.glob("*.csv")} == before
     assert (published / "report" / "index.html").exists()
+
+
+def test_long_tables_are_published_compressed(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = save(
+        tmp_path / "results" / "runs" / "2026-01-01T10-00-00-quick", [record(cell("torch"), [1.0] * 9)]
+    )
+    write_tables(run)
+    short, long = sorted(run.glob("*.csv"), key=lambda path: path.stat().st_size)[-2:]
+    monkeypatch.setattr(runs, "LONG_TABLE", short.stat().st_size)
+    assert command("publish", run).code == 0
+    (published,) = (tmp_path / "results" / "published").glob(f"*/{run.name}")
+    assert (published / short.name).exists() and not (published / long.name).exists()
+    assert gzip.decompress((published / f"{long.name}.gz").read_bytes()) == long.read_bytes()
 
 
 def test_the_command_parity_says_what_failed_that_is_not_declared(command: Command, tmp_path: Path) -> None:
