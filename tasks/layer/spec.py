@@ -15,7 +15,8 @@ THRESHOLD = 1.0
 ALPHA = 2.0
 _MEAN, _SPREAD = 0.8, 1.0  # of the current, with which about a quarter of all neurons fire in a step
 _RATE = 0.2  # of the spikes that come in
-_ELEMENTS_A_TURN, _PASSES = 2_000_000, 50  # neurons x steps x batch of a turn, and its passes, at most
+# neurons x steps x batch of a turn, and its passes, at most: the load of others is counted in ticks of 10 ms
+_ELEMENTS_A_TURN, _PASSES = 10_000_000, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
