@@ -279,6 +279,9 @@ def test_a_sweep_says_how_far_from_the_floor_each_is() -> None:
         sweep, styles([row.records[0].cell for line in sweep.lines().values() for row in line.values()])
     )
     assert drawn and "memory and products alone" in {text.get_text() for text in drawn.legends[0].get_texts()}
+    drawn.draw_without_rendering()
+    ticks = [text.get_text() for text in drawn.axes[0].get_yticklabels()]
+    assert {"1", "10"} <= set(ticks)  # no powers in markup
 
 
 def test_without_peaks_there_is_no_floor() -> None:

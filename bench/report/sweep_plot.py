@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from bench.report.drawing import INK, LIMIT, PAPER, Styles, stroke
+from bench.report.drawing import INK, LIMIT, PAPER, Styles, plain_logarithm, stroke
 from bench.report.sweeps import Sweep, Value
 from bench.report.text import plain
 
@@ -64,6 +64,7 @@ def draw(sweep: Sweep, look: Styles) -> Figure | None:
             )
         if shown.name == sweep.pace and _spans(axes):
             axes.set_yscale("log")
+            plain_logarithm(axes.yaxis)
             axes.set_title(f"{shown.heading}, logarithmic", loc="left", fontsize=9.5)
         axes.margins(x=0.08, y=0.12)
         sns.despine(ax=axes)
