@@ -61,7 +61,7 @@ def _finding(section: Section, example: Row, ours: Row) -> str:
     if difference is None or difference.ratio is None:
         return f"{example.adapter} not compared"
     if difference.verdict.word not in ("slower", "faster"):
-        return f"{example.adapter}'s own example {difference.verdict.word}"
+        return f"{example.adapter}'s own example: {difference.verdict.word}"
     return f"{example.adapter}'s own example takes {text.times(difference.ratio.ratio)} times as long"
 
 
