@@ -2,7 +2,8 @@
 
     TRITON_INTERPRET=1 python -m tests.interpreted TASK
 
-Prints a JSON line for every deviation, as certificates have them.
+Prints a JSON line for every deviation, as certificates have them, in float32 (float64 takes the interpreter
+too long).
 """
 
 from __future__ import annotations
