@@ -47,7 +47,7 @@ EnvOption = Annotated[
 OnlyOption = Annotated[str, typer.Option(help='For example "adapter=NAME,NAME task=csnn variant=step".')]
 DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
 PrecisionOption = Annotated[str, typer.Option(help="float32, amp or float64.")]
-ThreadsOption = Annotated[int | None, typer.Option(help="CPU threads; else every core that may be used.")]
+ThreadsOption = Annotated[int | None, typer.Option(help="CPU threads at most; else every core there is.")]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Start a new run, whatever there is.")]
 RunArgument = Annotated[str | None, typer.Argument(help="A run's name or folder; else the latest.")]
 

@@ -150,6 +150,7 @@ class _Planner:
             work = family.work(task, amounts, learning)
         except ValueError as error:
             raise UserError(f"{point.name}: {error}") from None
+        work |= {"threads": self.profile.threads(family.name, self.settings["threads"])}
         if said is None or said.division == "closed":  # else it is the record that knows what ran
             work = {"network": task.network} | work
         base = Cell(

@@ -41,9 +41,9 @@ class Profile(BaseModel):
     ``own_examples``: the frameworks' own examples run beside them;
     ``also_precisions``: in which every cell runs in the same heat, besides the one that is asked for;
     ``certificates_only``: nothing is timed; ``timeout_minutes``: of the work of one cell.  What else there
-    is are the tables of task families, each with its amounts, values of all its tasks, and tables of values
-    for single tasks.  In the table of a task, ``also`` lists tables of other values, for each of which the
-    task runs once more.
+    is are the tables of task families, each with its amounts, values of all its tasks, ``threads`` (how many
+    it uses at most), and tables of values for single tasks.  In the table of a task, ``also`` lists tables
+    of other values, for each of which the task runs once more.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
@@ -79,6 +79,7 @@ class Profile(BaseModel):
                 if isinstance(value, Mapping) and key not in own.tasks:
                     raise ValueError(f"{family}: {unknown('task', key, own.tasks)}")
             self.amounts(family)
+            self.threads(family, 1)
             for name in own.tasks:
                 self.points(name)
         return self
@@ -99,6 +100,17 @@ class Profile(BaseModel):
         except ValueError as error:
             raise ValueError(f"{family}: {error}") from None
 
+    def threads(self, family: str, available: int) -> int:
+        """How many of the threads that are available the family's tasks use.
+
+        Raises:
+            ValueError: the profile asks for less than one.
+        """
+        most = self._table(family).get("threads", available)
+        if type(most) is not int or most < 1:
+            raise ValueError(f"{family}.threads must be at least 1, got {most!r}")
+        return min(most, available)
+
     def points(self, name: str) -> list[Point]:
         """The task with this profile's values, then with those of ``also``.
 
@@ -107,8 +119,8 @@ class Profile(BaseModel):
         """
         family = task_names()[name]
         table = self._table(family.name)
-        amounts = {field.name for field in dataclasses.fields(family.amounts)}
-        shared = {k: v for k, v in table.items() if k not in amounts and not isinstance(v, Mapping)}
+        of_family = {"threads", *(field.name for field in dataclasses.fields(family.amounts))}
+        shared = {k: v for k, v in table.items() if k not in of_family and not isinstance(v, Mapping)}
         own = dict(table.get(name, {}))
         also = own.pop("also", [])
         if not (isinstance(also, list) and all(isinstance(each, Mapping) for each in also)):
@@ -130,7 +142,7 @@ class Profile(BaseModel):
             if key not in known:
                 names = [*known]
                 if key in in_family:  # it stands in the family's own table
-                    names += [field.name for field in dataclasses.fields(family.amounts)]
+                    names += ["threads", *(field.name for field in dataclasses.fields(family.amounts))]
                 raise ValueError(f"{where}: {unknown('value', key, names)}")
             _check_type(f"{where}.{key}", value, known[key])
         try:

@@ -183,8 +183,8 @@ def job(cell: Cell, settings: Mapping[str, Any], means: Means) -> Job:
     """What the worker of a cell is told."""
     own = {each.name: settings[each.name] for each in fields(Settings) if each.name in settings}
     own |= {"device": cell.device, "precision": cell.precision, "seed": cell.seed}
-    if cell.stage == "certify":  # of tiny networks, where threads that wait for one another cost minutes
-        own["threads"] = 1
+    # certificates are of tiny networks, where threads that wait for one another cost minutes
+    own["threads"] = 1 if cell.stage == "certify" else cell.work["threads"]
     dataset = dataset_of(cell)
     return Job(
         stage="certify" if cell.stage == "certify" else "run",

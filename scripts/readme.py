@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bench.records import load_manifest, load_records
+from bench.records import Cell, Manifest, load_manifest, load_records
 from bench.report import sentences
 from bench.report.pages import network_of, page_of
 from bench.report.sections import sections
@@ -32,7 +32,7 @@ def tables(folder: Path) -> str:
             continue
         lines += [
             f"**{section.title}**, {network_of(cell)}: {page.work(cell)}; {cell.device}, {cell.precision}, "
-            f"{manifest.machine['cpu']}, {manifest.settings['threads']} threads, {manifest.created[:10]}. "
+            f"{manifest.machine['cpu']}, {_threads(cell, manifest)}, {manifest.created[:10]}. "
             f"{sentences.control(section)}".strip(),
             "",
             as_markdown(shown),
@@ -41,6 +41,12 @@ def tables(folder: Path) -> str:
         if (beside := versus(section, None)).groups:
             lines += [as_markdown(beside), ""]
     return "\n".join(lines)
+
+
+def _threads(cell: Cell, manifest: Manifest) -> str:
+    """A cell of an older record does not say its own."""
+    threads = cell.work.get("threads", manifest.settings["threads"])
+    return "1 thread" if threads == 1 else f"{threads} threads"
 
 
 def renewed(text: str) -> str:

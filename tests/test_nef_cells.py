@@ -435,7 +435,7 @@ def test_a_cell_of_a_nef_task() -> None:
     certify, own = found["certify"], found["run"]
     assert own.certificate == certify.cell
     assert (own.family, own.learning) == ("nef", "least-squares")
-    assert own.work == {"network": memory(n=8).network, "networks": 3, "steps": 2000}
+    assert own.work == {"network": memory(n=8).network, "networks": 3, "steps": 2000, "threads": 1}
     assert not own.skip
     others = cells("adapter=torch", tasks=["memory"], nef={"n": 9, "seeds": 3})
     assert not {cell.cell for cell in others} & {certify.cell, own.cell}

@@ -244,6 +244,15 @@ def test_a_precision_has_the_keys_of_a_run_that_is_asked_for_it_alone() -> None:
             assert keys(own, stage) == keys(alone, stage)
 
 
+@pytest.mark.parametrize(("available", "used"), [(1, 1), (2, 2), (8, 3)])
+def test_a_family_uses_as_many_threads_as_its_profile_allows(available: int, used: int) -> None:
+    settings = SETTINGS | {"threads": available}
+    (few,) = of("run", cells("adapter=ok", settings=settings, classify=CLASSIFY | {"threads": 3}))
+    assert few.work["threads"] == used
+    (all_of_them,) = of("run", cells("adapter=ok", settings=settings))
+    assert all_of_them.work["threads"] == available
+
+
 def test_a_row_says_the_work_of_its_task_as_far_as_it_applies() -> None:
     (trained, given, own) = (
         next(c for c in of("run", cells(f"adapter={adapter} variant={variant}")) if c.cell)
@@ -261,8 +270,9 @@ def test_a_row_says_the_work_of_its_task_as_far_as_it_applies() -> None:
         "batch": 8,
         "epochs": 2,
         "loss": "mse",
+        "threads": 1,
     }
-    assert given.work == network | {"test_images": 20, "steps": 8, "batch": 8}
+    assert given.work == network | {"test_images": 20, "steps": 8, "batch": 8, "threads": 1}
     assert "network" not in own.work  # its record says what ran
 
 

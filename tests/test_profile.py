@@ -73,6 +73,12 @@ def test_a_task_may_run_with_another_loss(tmp_path: Path) -> None:
         load(str(write_profile(tmp_path / "mine.toml", classify={**CLASSIFY, "conv_lif": both})))
 
 
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", True])
+def test_threads_that_cannot_be(tmp_path: Path, threads: object) -> None:
+    with pytest.raises(UserError, match=r"classify\.threads must be at least 1, got"):
+        load(str(write_profile(tmp_path / "mine.toml", classify={**CLASSIFY, "threads": threads})))
+
+
 @pytest.mark.parametrize(
     ("also", "said"),
     [
