@@ -174,7 +174,8 @@ class _Heat:
                 for _ in side_by_side([entrant.worker], 1):
                     pass
                 if entrant.worker.outcome is None:
-                    share = load.foreign_share(start, load.read(entrant.worker.pid))
+                    threads = entrant.worker.job.settings.threads
+                    share = load.foreign_share(start, load.read(entrant.worker.pid), threads)
                     grown = max(grown, _resident(entrant.worker.pid) - before)
                 else:
                     share = None

@@ -95,7 +95,8 @@ class Metric(_Model):
 class Turn(_Model):
     """One turn: tasks.protocol.Turn with its ``round`` in the heat.
 
-    ``foreign``: the share of the CPU that others used meanwhile, 0 to 1; None where it is unknown.
+    ``foreign``: the share that others took meanwhile of the cores that its threads need, 0 to 1; None where
+    it is unknown.
     """
 
     round: int

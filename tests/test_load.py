@@ -46,25 +46,28 @@ def test_busy_time_is_that_of_the_named_cores() -> None:
 def test_cores_that_the_kernel_does_not_list_have_no_known_load() -> None:
     assert busy_seconds({10**6}) is None
     quiet = Reading(0.0, None, 0.0)
-    assert foreign_share(quiet, Reading(1.0, None, 0.5)) is None
+    assert foreign_share(quiet, Reading(1.0, None, 0.5), 1) is None
 
 
 @pytest.mark.parametrize(
-    ("busy", "own", "share"),
+    ("busy", "own", "threads", "share"),
     [
-        (4.0, 4.0, 0.0),  # all of it was the worker's
-        (4.0, 3.0, 0.05),  # 1 s of 20
-        (20.0, 0.0, 1.0),
-        (3.9, 4.0, 0.0),  # clocks differ a little
-        (20.3, 0.0, 1.0),
+        (4.0, 4.0, 2, 0.0),  # all of it was the worker's
+        (4.0, 3.0, 2, 0.05),  # 1 s of 20
+        (20.0, 0.0, 2, 1.0),
+        (20.0, 0.0, 5, 1.0),  # more threads than cores
+        (3.9, 4.0, 2, 0.0),  # clocks differ a little
+        (20.3, 0.0, 2, 1.0),
+        (20.0, 10.0, 1, 0.0),  # the other core was free
+        (20.0, 9.0, 1, 0.1),
     ],
 )
-def test_the_share_leaves_out_what_is_ours(
-    monkeypatch: pytest.MonkeyPatch, busy: float, own: float, share: float
+def test_the_share_leaves_out_what_is_ours_and_what_nobody_needs(
+    monkeypatch: pytest.MonkeyPatch, busy: float, own: float, threads: int, share: float
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3})
     start, stop = Reading(100.0, 50.0, 7.0), Reading(110.0, 50.0 + busy, 7.0 + own)
-    assert foreign_share(start, stop) == pytest.approx(share)
+    assert foreign_share(start, stop, threads) == pytest.approx(share)
 
 
 def test_a_busy_neighbour_shows_and_the_own_group_does_not() -> None:
@@ -76,6 +79,7 @@ def test_a_busy_neighbour_shows_and_the_own_group_does_not() -> None:
         start = load.read(mine.pid)
         with spin(0.6):
             pass
-        beside = foreign_share(start, load.read(mine.pid))
-    assert beside is not None and beside * len(os.sched_getaffinity(0)) > 0.3
+        cores = len(os.sched_getaffinity(0))
+        beside = foreign_share(start, load.read(mine.pid), cores)
+    assert beside is not None and beside * cores > 0.3
     assert Path("/proc/stat").exists()

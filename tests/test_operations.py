@@ -15,14 +15,20 @@ from numpy.typing import NDArray
 from bench.catalogue import PROJECT, Adapter
 from bench.environments import prepare
 from bench.measure.peaks import Peaks
-from bench.report.operations import operations
+from bench.records import Metric
+from bench.report import nef
+from bench.report.operations import trained
 from bench.report.sections import sections
 from tasks.classify import reference
 from tasks.classify.networks import TASKS
 from tasks.classify.operations import footprint_bytes, synaptic_operations
 from tasks.classify.probes import probes
 from tasks.classify.spec import Classify, Conv, Flatten, Linear, MaxPool, Neuron, Spike
+from tasks.nef import operations
+from tasks.nef.examples import memory, multiply
 from tests.builders import cell, manifest, record
+from tests.test_report_nef import N, simulated
+from tests.test_report_nef import cell as nef_cell
 
 PEAKS = Peaks(bytes_per_second=1e10, operations_per_second=1e11)
 NEURON = Spike(neuron=Neuron())
@@ -176,12 +182,53 @@ def test_the_report_holds_an_epoch_against_its_products() -> None:
     }
     ran = record(cell("torch"), figures=counts | {"images_per_second": 1e4})
     (section,) = sections(manifest([ran.cell]), [ran])
-    ((entries,),) = [group.rows for group in operations(section, PEAKS).groups]
+    fc_lif = TASKS["fc_lif"](**ran.cell.task_values)  # Adam: the parameters and two moments, in and out
+    least = 784 + 6 * 31360 / fc_lif.batch
+    ((entries,),) = [group.rows for group in trained(section, PEAKS).groups]
     assert [entry.text for entry in entries] == [
-        "torch", "1,000,000", "0", "200,000", "500,000", "31,360", "10.0"
+        "torch", "1,000,000", "0", "200,000", "500,000", "31,360", f"{least:,.0f}", "10.0"
     ]  # fmt: skip
-    ((entries,),) = [group.rows for group in operations(section, None).groups]
+    # a memory so slow that the bytes take longer than the products
+    slow = replace(PEAKS, bytes_per_second=least * 5e3)
+    ((entries,),) = [group.rows for group in trained(section, slow).groups]
+    assert entries[-1].text == "0.500"
+    ((entries,),) = [group.rows for group in trained(section, None).groups]
     assert entries[-1].text == "–"
     bare = record(cell("torch"))
     (section,) = sections(manifest([bare.cell]), [bare])
-    assert operations(section, PEAKS).groups == []
+    assert trained(section, PEAKS).groups == []
+
+
+def test_a_step_of_a_simulated_network_by_hand() -> None:
+    task = multiply(n=10)  # a, b and d 10 neurons; c 40 of two dimensions
+    found = operations.synaptic_operations(task, {"a": 0.1, "b": 0.2, "c": 0.5, "d": 1.0})
+    macs = 10 + 10 + 40 * 2 + 10
+    assert found["macs"] == macs
+    spikes = 0.1 * 10 + 0.2 * 10 + 0.5 * 40 + 1.0 * 10
+    assert found["acs"] == pytest.approx(spikes)  # each decoded to one value, the product of c too
+    assert found["dense"] == macs + 10 + 10 + 40 + 10
+    assert operations.least_bytes(task) == 4 * (2 + 1) + 70
+
+
+def test_what_is_decoded_twice_is_counted_once() -> None:
+    found = operations.synaptic_operations(memory(n=10), {"a": 0.0, "b": 1.0})
+    assert found["acs"] == 10  # b feeds itself and the probe
+
+
+def test_the_report_holds_a_simulation_against_its_floor() -> None:
+    ran = simulated(nef_cell("torch"))  # 40 networks' seconds a second; spikes of ensemble a alone
+    (section,) = sections(manifest([ran.cell]), [ran])
+    table = dict(nef.PAGE.tables)["Synaptic operations and distance to the floor"]
+    assert table(section, PEAKS).groups == []
+    spikes = [
+        Metric(metric="spike_rate", of={"stimulus": "pulse", "n": N, "ensemble": name}, value=0.5)
+        for name in "ab"
+    ]
+    ran = ran.model_copy(update={"metrics": spikes})
+    (section,) = sections(manifest([ran.cell]), [ran])
+    ((entries,),) = [group.rows for group in table(section, PEAKS).groups]
+    least = 4 * 2 + 2 * N  # bytes, which take longer than the operations
+    over = 0.001 / 40 / (least / PEAKS.bytes_per_second)
+    assert [entry.text for entry in entries] == ["torch", "32.0", "16.0", "8.00", "24", f"{over:,.0f}"]
+    ((entries,),) = [group.rows for group in table(section, None).groups]
+    assert entries[-1].text == "–"

@@ -160,7 +160,7 @@ def test_the_load_by_others_is_kept_with_what_was_timed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_manifest(tmp_path, manifest("a"))
-    monkeypatch.setattr(load, "foreign_share", lambda start, stop: 0.25)
+    monkeypatch.setattr(load, "foreign_share", lambda start, stop, threads: 0.25)
     (certificate, timed), _ = go(tmp_path, lambda stage, _: CERTIFIED if stage == "certify" else MEASURED)
     assert certificate.turns == []
     assert [turn.foreign for turn in timed.turns] == [0.25]

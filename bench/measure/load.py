@@ -25,16 +25,19 @@ def read(group: int) -> Reading:
     return Reading(monotonic(), busy_seconds(os.sched_getaffinity(0)), process_time() + group_seconds(group))
 
 
-def foreign_share(start: Reading, stop: Reading) -> float | None:
-    """The share of the usable cores' time that went to nobody of this benchmark, 0 to 1; None if unknown.
+def foreign_share(start: Reading, stop: Reading, threads: int) -> float | None:
+    """The share that others took of the cores' time that so many threads need, 0 to 1; None if unknown.
 
-    What a hypervisor gave to other machines (steal) is among it.
+    Others may use the cores that the threads leave free without taking anything from them.  What a hypervisor
+    gave to other machines (steal) is taken as well.
     """
-    if start.busy is None or stop.busy is None:
+    seconds = stop.time - start.time
+    if start.busy is None or stop.busy is None or seconds <= 0:
         return None
-    available = (stop.time - start.time) * len(os.sched_getaffinity(0))
-    foreign = (stop.busy - start.busy) - (stop.own - start.own)
-    return min(1.0, max(0.0, foreign / available)) if available > 0 else None
+    cores = len(os.sched_getaffinity(0))
+    needed = min(threads, cores)
+    foreign = ((stop.busy - start.busy) - (stop.own - start.own)) / seconds  # cores
+    return min(1.0, max(0.0, foreign - (cores - needed)) / needed)
 
 
 def busy_seconds(cores: set[int]) -> float | None:

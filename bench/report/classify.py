@@ -15,7 +15,7 @@ from bench.records import Cell, Record
 from bench.report.drawing import Kind, Styles, bars, label, memory_bars, plain_logarithm, stroke
 from bench.report.dumbbell import BESIDE
 from bench.report.figures import FIGURES
-from bench.report.operations import operations
+from bench.report.operations import trained
 from bench.report.pages import Page
 from bench.report.pictures import PICTURES
 from bench.report.sections import Row, Section
@@ -214,7 +214,7 @@ PAGE = Page(
     work=_work,
     tables=(
         ("Each framework beside its own example", versus),
-        ("Synaptic operations and footprint", operations),
+        ("Synaptic operations, footprint and distance to the floor", trained),
     ),
     plots=(
         Kind("accuracy-speed", "test accuracy against time per epoch", _accuracy_over_speed),

@@ -27,8 +27,8 @@ _COMPARISON: tuple[tuple[str, str], ...] = (
     ),
     (
         "disturbed",
-        "A turn in which others used more than 6 % of the CPU. It stays in the record and out of the "
-        "comparison.",
+        "A turn in which others took more than 6 % of the cores that its threads need. It stays in the "
+        "record and out of the comparison.",
     ),
     (
         "tie group",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from statistics import median
+from statistics import mean, median
 
 import numpy as np
 import pandas as pd
@@ -17,12 +17,15 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from bench.measure.peaks import Peaks
 from bench.records import Cell, Record
+from bench.report import text
 from bench.report.drawing import INK, Kind, Styles, bars, label, memory_bars, plain_logarithm, stroke
 from bench.report.figures import FIGURES, Figure
+from bench.report.operations import FLOOR, least_seconds
 from bench.report.pages import Page
 from bench.report.sections import Row, Section
-from bench.report.tables import Entry, Heading, Table, by_tier, names, summary
+from bench.report.tables import Entry, Group, Heading, Table, by_tier, names, summary
 from tasks.nef import FAMILY
+from tasks.nef.operations import least_bytes, synaptic_operations
 
 # of one stimulus, and of metrics: their signs say something, which no figure's does
 SCORES = (
@@ -225,6 +228,49 @@ def _by_stimulus(section: Section, _: Peaks | None) -> Table:
     return by_tier(headings, lines)
 
 
+def _operations(section: Section, peaks: Peaks | None) -> Table:
+    """A line a row that was simulated: per network and step, at the size that was timed."""
+    per_step = "Per network and step, at the size that was timed: "
+    headings = [
+        Heading("adapter"),
+        Heading("dense operations", numeric=True, tip=f"{per_step}weights of encoders and decoders."),
+        Heading("effective MACs", numeric=True, tip=f"{per_step}encoders, which values pass."),
+        Heading("effective ACs", numeric=True, tip=f"{per_step}decoders that a spike passes, as measured."),
+        Heading(
+            "least bytes",
+            numeric=True,
+            tip=f"{per_step}the input, the decoded value and a byte for each neuron's spike, which a run "
+            "hands over.",
+        ),
+        Heading("run / floor", numeric=True, tip=f"{FLOOR} The neurons' own update is not in it."),
+    ]
+    task = FAMILY.tasks[section.cell.task](**section.cell.task_values)
+    rows = []
+    for row in section.rows:
+        rates = _rates(row, task.n)
+        if not row.comparable or set(rates) != {ensemble.name for ensemble in task.ensembles}:
+            continue
+        counts = synaptic_operations(task, rates)
+        over, speeds = text.ABSENT, row.values("sim_speed")
+        if peaks is not None and speeds:
+            least = least_seconds(peaks, 2 * counts["macs"] + counts["acs"], least_bytes(task))
+            over = text.significant(task.dt / median(speeds) / least)
+        shown = (text.significant(counts[name]) for name in ("dense", "macs", "acs"))
+        entries = [*map(Entry, shown), Entry(text.whole(least_bytes(task))), Entry(over)]
+        rows.append([Entry(row.adapter, row.variant), *entries])
+    return Table(headings, [Group(rows)] if rows else [])
+
+
+def _rates(row: Row, n: int) -> dict[str, float]:
+    """Spikes per neuron and step of every ensemble, over stimuli and processes."""
+    found: dict[str, list[float]] = {}
+    for record in row.records:
+        for metric in record.metrics:
+            if metric.metric == "spike_rate" and metric.of.get("n") == n and "ensemble" in metric.of:
+                found.setdefault(str(metric.of["ensemble"]), []).append(metric.value)
+    return {name: mean(values) for name, values in found.items()}
+
+
 def _of(record: Record) -> Mapping[str, str]:
     """What the figures of one record are made of."""
     runs = sum(turn.compared for turn in record.turns)
@@ -257,7 +303,10 @@ PAGE = Page(
     proof="decoded error",
     of=_of,
     work=_work,
-    tables=(("By stimulus", _by_stimulus),),
+    tables=(
+        ("By stimulus", _by_stimulus),
+        ("Synaptic operations and distance to the floor", _operations),
+    ),
     plots=(
         Kind("output", "output against ideal", _output_against_ideal),
         Kind("raster", "spike raster", _raster),

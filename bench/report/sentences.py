@@ -75,7 +75,7 @@ def how_sure(sections: Sequence[Section]) -> str:
         disturbed, turns = (sum(counts) for counts in zip(*per_task.values(), strict=True))
         tasks = ", ".join(f"{title} {some} of {every}" for title, (some, every) in per_task.items() if some)
         parts.append(
-            f"Left out, because others used more than {100 * DISTURBED:.0f} % of the CPU: "
+            f"Left out, because others took more than {100 * DISTURBED:.0f} % of the cores in use: "
             f"{disturbed:,} of {turns:,} turns" + (f" ({tasks})." if tasks else ".")
         )
     if unknown := sum(

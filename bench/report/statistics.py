@@ -23,7 +23,7 @@ from scipy import stats
 
 from bench.records import Record, Turn
 
-DISTURBED = 0.06  # the share of the CPU that others may use in a turn that is compared
+DISTURBED = 0.06  # the share that others may take of the cores of a turn that is compared
 NOTABLE = 1.05  # a smaller difference is never declared
 CONFIDENCE = 0.95
 
@@ -65,7 +65,7 @@ class Verdict:
 
 
 def disturbed(turn: Turn) -> bool:
-    """Whether others used too much of the CPU meanwhile for the turn to be compared; the unknown is kept."""
+    """Whether others took too much of its cores for it to be compared; what is unknown is kept."""
     return turn.foreign is not None and turn.foreign > DISTURBED
 
 
