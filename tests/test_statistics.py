@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import pytest
+from scipy import stats
 
 from bench.records import Record
 from bench.report.statistics import (
@@ -241,3 +242,18 @@ def test_the_interval_over_seeds_covers_the_truth() -> None:
         assert found is not None and found.low is not None and found.high is not None
         covered += found.low <= 1.2 <= found.high
     assert covered >= 0.93 * 500
+
+
+@pytest.mark.parametrize("rounds", [1, 5, 6, 9, 30, 31, 200, 6000])
+def test_signs_and_order_statistics_are_those_of_scipy(rounds: int) -> None:
+    rng = random.Random(rounds)
+    logs = [rng.gauss(0.1, 1) for _ in range(rounds)]
+    found = pair([math.exp(log) for log in logs], [1.0] * rounds)
+    above = sum(log > 0 for log in logs)
+    assert found.p == pytest.approx(stats.binomtest(above, rounds).pvalue)
+    place = int(stats.binom.ppf(0.025, rounds, 0.5))
+    if place == 0:
+        assert found.low is None and found.high is None
+    else:
+        low, high = sorted(logs)[place - 1], sorted(logs)[-place]
+        assert (found.low, found.high) == pytest.approx((math.exp(low), math.exp(high)))

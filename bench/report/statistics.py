@@ -14,12 +14,11 @@ back; only several seeds, each with processes of its own, measure it.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from statistics import mean, median, stdev
 from typing import Literal, TypeVar
-
-from scipy import stats
 
 from bench.records import Record, Turn
 
@@ -84,7 +83,7 @@ def paired(of: Record, to: Record) -> Ratio | None:
     if not logs:
         return None
     above, below = sum(log > 0 for log in logs), sum(log < 0 for log in logs)
-    p = float(stats.binomtest(above, above + below).pvalue) if above + below else 1.0
+    p = min(1.0, 2 * next(islice(_heads(above + below), min(above, below), None)))
     return _ratio(median(logs), median_interval(logs, CONFIDENCE), len(logs), left_out, p)
 
 
@@ -94,6 +93,8 @@ def through(of: Record, to: Record, baseline: Record) -> Ratio | None:
     The ratios of the two to the baseline are compared as independent samples: by the Mann-Whitney test, and
     by intervals of each so wide that both hold with 95 %.
     """
+    from scipy import stats  # here, as it takes longer than all else that a command imports
+
     mine, left_out = _logs(of, baseline)
     theirs, left_out_too = _logs(to, baseline)
     if not mine or not theirs:
@@ -111,6 +112,8 @@ def over_seeds(ratios: Sequence[Ratio]) -> Ratio | None:
 
     The interval is Student's, on logarithms.
     """
+    from scipy import stats
+
     if len(ratios) < 2:
         return next(iter(ratios), None)
     logs = [math.log(ratio.ratio) for ratio in ratios]
@@ -123,6 +126,8 @@ def over_seeds(ratios: Sequence[Ratio]) -> Ratio | None:
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:
     """Student's 95 % interval of the mean of at least two values."""
+    from scipy import stats
+
     error = stdev(values) / math.sqrt(len(values))
     reach = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
     return mean(values) - reach, mean(values) + reach
@@ -208,11 +213,21 @@ def _logs(of: Record, to: Record) -> tuple[list[float], int]:
 
 def median_interval(values: Sequence[float], confidence: float) -> tuple[float, float] | None:
     """Order statistics that hold the median with at least this confidence, whatever the distribution."""
-    place = int(stats.binom.ppf((1 - confidence) / 2, len(values), 0.5))
+    outside = (1 - confidence) / 2
+    place = next(place for place, chance in enumerate(_heads(len(values))) if chance >= outside)
     if place == 0:
         return None
     ordered = sorted(values)
     return ordered[place - 1], ordered[-place]
+
+
+def _heads(throws: int) -> Iterator[float]:
+    """The chance that a coin falls heads at most 0 times, at most once, and so on."""
+    ways = all_ways = 1
+    for count in range(throws + 1):
+        yield all_ways / (1 << throws)
+        ways = ways * (throws - count) // (count + 1)
+        all_ways += ways
 
 
 def _ratio(

@@ -7,10 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from itertools import combinations
-from statistics import mean
+from statistics import correlation, linear_regression, mean
 from typing import Any
-
-from scipy import stats
 
 from bench.measure.peaks import Peaks
 from bench.records import Manifest
@@ -189,10 +187,13 @@ def _about(sweep: Sweep, line: dict[Value, Row], figure: Figure) -> Iterator[str
     if figure.name == "host_peak_bytes":
         if sweep.is_numeric and len(known) >= FEWEST:
             pairs = [(float(value), size / 1e6) for value, sizes in known.items() for size in sizes]
-            fit = stats.linregress(*zip(*pairs, strict=True))
+            if len({size for _, size in pairs}) == 1:
+                return  # no line has a slope there
+            slope, intercept = linear_regression(*zip(*pairs, strict=True))
+            squared = correlation(*zip(*pairs, strict=True)) ** 2
             yield (
-                f"the least-squares line of memory over {key} has {fit.intercept:,.0f} MB + "
-                f"{significant(fit.slope)} MB x {key}, R² {fit.rvalue**2:.4f}."
+                f"the least-squares line of memory over {key} has {intercept:,.0f} MB + "
+                f"{significant(slope)} MB x {key}, R² {squared:.4f}."
             )
         return
     if figure.name != sweep.quality:
