@@ -19,7 +19,7 @@ from bench.errors import UserError
 from bench.records import PUBLISHED, dump_records, load_manifest, load_records, record_path
 
 RESULTS = PROJECT / "results"
-LONG_TABLE = 100_000  # bytes, above which a table is published compressed
+LONG_TABLE = 50_000  # bytes, above which a table is published compressed
 
 
 @contextmanager
