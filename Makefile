@@ -1,5 +1,5 @@
 # What a person sets stands on the command line: variables of these names in the environment are others' affair.
-OPTIONS = PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS FRESH RUN PLOTS A B NAME ADAPTER TORCH_BACKEND
+OPTIONS = PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS FRESH RUN FORMAT PLOTS A B NAME ADAPTER TORCH_BACKEND
 $(foreach name,$(OPTIONS),$(if $(filter command,$(origin $(name))),,$(eval undefine $(name))))
 unexport $(OPTIONS)
 
@@ -20,7 +20,7 @@ options = $(foreach name,$1,$(call option,$(name))) $(if $(FRESH),--fresh)
 COMPILE = $(UV) pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	--python-version 3.11 --python-platform x86_64-unknown-linux-gnu
 
-.PHONY: help bench parity layers versus report compare claims tensorboard publish check test conform lint adapter lock clean
+.PHONY: help bench doctor parity layers versus report compare claims tensorboard publish check test conform lint adapter lock clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -28,6 +28,9 @@ help:  ## this list
 
 bench: .venv/ready  ## prepare everything and run; PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS FRESH=1
 	@$(SPIKEBENCH) run $(call options,PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS)
+
+doctor: .venv/ready  ## what is missing on this machine, and how to get it
+	@$(SPIKEBENCH) doctor
 
 parity: .venv/ready  ## certify every variant of every adapter; ONLY DEVICE PRECISION ENV ADAPTERS RESULTS FRESH=1
 	@$(SPIKEBENCH) parity $(call options,ONLY DEVICE PRECISION ENV ADAPTERS RESULTS)
@@ -38,8 +41,8 @@ layers: .venv/ready  ## one layer over neurons, steps and batch, in every framew
 versus: .venv/ready  ## each framework beside its own example and the limit; ONLY DEVICE THREADS ENV ADAPTERS RESULTS FRESH=1
 	@$(SPIKEBENCH) run --profile versus $(call options,ONLY DEVICE THREADS ENV ADAPTERS RESULTS)
 
-report: .venv/ready  ## the report again, from records alone; RUN=... (else the latest) RESULTS
-	@$(SPIKEBENCH) report $(if $(RUN),$(call quoted,RUN)) $(call option,RESULTS)
+report: .venv/ready  ## the report again, from records alone; RUN=... (else the latest) RESULTS FORMAT=md|csv|latex (printed)
+	@$(SPIKEBENCH) report $(if $(RUN),$(call quoted,RUN)) $(call option,FORMAT) $(call option,RESULTS)
 
 compare: .venv/ready  ## which of two is faster, and how sure that is: A=ADAPTER B=ADAPTER; RUN=... RESULTS
 	@$(SPIKEBENCH) compare $(call quoted,A) $(call quoted,B) $(if $(RUN),$(call quoted,RUN)) $(call option,RESULTS)

@@ -180,9 +180,18 @@ def setup(env: EnvOption = "locked", adapters: AdaptersOption = None, data: Data
 
 
 @app.command()
-def report(run: RunArgument = None, results: ResultsOption = runs.RESULTS) -> None:
-    """Write a run's tables and report again, from its records alone."""
+def report(
+    run: RunArgument = None,
+    form: Annotated[str, typer.Option("--format", help="md, csv or latex: print tables instead.")] = "",
+    results: ResultsOption = runs.RESULTS,
+) -> None:
+    """Write a run's tables and report again, from its records alone; or print the comparison."""
     folder = runs.resolve(results / "runs", run)
+    if form:
+        from bench.report.formats import printed
+
+        print(printed(folder, form), end="")
+        return
     _report(folder)
     say(f"Report: {os.path.relpath(folder / 'report' / 'index.html')}")
 
@@ -235,6 +244,18 @@ def claims(results: ResultsOption = runs.RESULTS) -> None:
     say(page.summary(judged))
     html, _ = page.write(results, judged)
     say(f"Page: {os.path.relpath(html)}")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine has and lacks for a run, and how to get it; exit code 2 if none can succeed."""
+    from bench.doctor import examine
+
+    missing = False
+    for finding in examine(catalogue.PROJECT):
+        missing = missing or finding.state == "missing"
+        say(f"{finding.state:8} {finding.what:13} {finding.says}")
+    raise typer.Exit(2 if missing else 0)
 
 
 @app.command("new-adapter")

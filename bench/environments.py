@@ -18,6 +18,7 @@ from bench.errors import UserError
 
 LOCK = "requirements.txt"
 CUDA_LOCK = "requirements-cuda.txt"
+_STAMP = "lock.sha256"
 
 
 def lock(adapter: Adapter, device: str) -> Path | None:
@@ -47,28 +48,41 @@ def prepare(adapter: Adapter, *, device: str, root: Path, say: Callable[[str], N
     base = _base(adapter)
     if base is None:
         raise UserError(f"{unavailable(adapter)}: install it, or leave {adapter.name} out")
-    name = adapter.name + ("-cuda" if chosen.name == CUDA_LOCK else "")
-    digest = hashlib.sha256(chosen.read_bytes()).hexdigest()
-    environment = root / ".envs" / name
-    python = environment / "bin" / "python"
-    stamp = environment / "lock.sha256"
-
-    def is_ready() -> bool:
-        return python.exists() and stamp.exists() and stamp.read_text() == digest
-
-    if is_ready():
+    environment = _environment(adapter, chosen, root)
+    name, python = environment.name, environment / "bin" / "python"
+    if is_ready(adapter, device=device, root=root):
         return python
     environment.parent.mkdir(parents=True, exist_ok=True)
     with _alone(environment.with_name(f".{name}.lock")):
-        if is_ready():
+        if is_ready(adapter, device=device, root=root):
             return python
         uv = find_uv(root)
         say(f"{name}: preparing its environment, which may download some GB{_copies(uv, environment.parent)}")
         # From nothing each time: an interrupted installation can't be told from a whole one.
         _run(name, [uv, "venv", "--quiet", "--clear", "--python", base, environment])
         _run(name, [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", python, chosen])
-        stamp.write_text(digest)
+        (environment / _STAMP).write_text(_digest(chosen))
     return python
+
+
+def is_ready(adapter: Adapter, *, device: str, root: Path) -> bool:
+    """Whether the adapter's environment matches its lock; without a lock it needs none."""
+    chosen = lock(adapter, device)
+    if chosen is None:
+        return True
+    environment = _environment(adapter, chosen, root.absolute())
+    stamp = environment / _STAMP
+    return (
+        (environment / "bin" / "python").exists() and stamp.exists() and stamp.read_text() == _digest(chosen)
+    )
+
+
+def _environment(adapter: Adapter, chosen: Path, root: Path) -> Path:
+    return root / ".envs" / (adapter.name + ("-cuda" if chosen.name == CUDA_LOCK else ""))
+
+
+def _digest(chosen: Path) -> str:
+    return hashlib.sha256(chosen.read_bytes()).hexdigest()
 
 
 def unavailable(adapter: Adapter) -> str:
@@ -168,13 +182,19 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
-def _copies(uv: Path, folder: Path) -> str:
-    """What to add to the announcement where uv can't hard-link from its cache."""
+def foreign_cache(uv: Path, folder: Path) -> Path | None:
+    """uv's cache, where it lies on another filesystem than the folder, so that nothing can be hard-linked."""
     done = _uv([uv, "cache", "dir"])
     cache = existing = Path(done.stdout.strip())
     while not existing.exists():
         existing = existing.parent
-    if existing.stat().st_dev == folder.stat().st_dev:
+    return None if existing.stat().st_dev == folder.stat().st_dev else cache
+
+
+def _copies(uv: Path, folder: Path) -> str:
+    """What to add to the announcement where uv can't hard-link from its cache."""
+    cache = foreign_cache(uv, folder)
+    if cache is None:
         return ""
     return f"; uv's cache lies on another filesystem ({cache}), so it takes up to 5.6 GB: see UV_CACHE_DIR"
 

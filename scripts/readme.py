@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bench.records import Cell, Manifest, load_manifest, load_records
-from bench.report import sentences
-from bench.report.pages import network_of, page_of
+from bench.records import load_manifest, load_records
+from bench.report.formats import described
+from bench.report.pages import page_of
 from bench.report.sections import sections
 from bench.report.tables import as_markdown, brief
 from bench.report.versus import versus
@@ -26,14 +26,12 @@ def tables(folder: Path) -> str:
     manifest = load_manifest(folder)
     lines = []
     for section in sections(manifest, load_records(folder)):
-        cell, page = section.cell, page_of(section.cell.family)
+        page = page_of(section.cell.family)
         shown = brief(section, page)
         if not shown.groups:
             continue
         lines += [
-            f"**{section.title}**, {network_of(cell)}: {page.work(cell)}; {cell.device}, {cell.precision}, "
-            f"{manifest.machine['cpu']}, {_threads(cell, manifest)}, {manifest.created[:10]}. "
-            f"{sentences.control(section)}".strip(),
+            f"**{section.title}**, {described(section, page, manifest)}",
             "",
             as_markdown(shown),
             "",
@@ -41,12 +39,6 @@ def tables(folder: Path) -> str:
         if (beside := versus(section, None)).groups:
             lines += [as_markdown(beside), ""]
     return "\n".join(lines)
-
-
-def _threads(cell: Cell, manifest: Manifest) -> str:
-    """A cell of an older record does not say its own."""
-    threads = cell.work.get("threads", manifest.settings["threads"])
-    return "1 thread" if threads == 1 else f"{threads} threads"
 
 
 def renewed(text: str) -> str:

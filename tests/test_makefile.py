@@ -39,3 +39,10 @@ def test_values_arrive_as_they_were_typed(value: str) -> None:
     assert run == [".venv/bin/spikebench", "run", "--profile", "smoke", "--data", value]
     (lock,) = recipe("lock", f"ADAPTERS={value}", "NAME=mine")
     assert lock[-3:] == [f"{value}/mine/requirements.in", "--output-file", f"{value}/mine/requirements.txt"]
+
+
+def test_a_report_is_printed_in_a_format() -> None:
+    assert recipe("report", "FORMAT=latex", "RUN=one") == [
+        [".venv/bin/spikebench", "report", "one", "--format", "latex"]
+    ]
+    assert recipe("report", FORMAT="latex") == [[".venv/bin/spikebench", "report"]]

@@ -57,6 +57,17 @@ def write_tables(folder: Path) -> None:
         write_atomically(folder / f"{name}.csv", _text(columns, list(lines)))
 
 
+def results(folder: Path) -> str:
+    """The text of results.csv.
+
+    Raises:
+        FileNotFoundError: the folder is no run.
+    """
+    records = load_records(folder)
+    timed = [record for record in records if record.cell.stage != "certify"]
+    return _text(_RESULTS, _results(load_manifest(folder), timed, heats(records)))
+
+
 def _results(manifest: Manifest, records: Iterable[Record], found: Iterable[Heat]) -> list[Line]:
     """A line per cell but controls; its ratio is that to the baseline of its heat."""
     by_key = {heat.key: heat for heat in found}

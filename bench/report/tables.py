@@ -111,10 +111,13 @@ def comparison(section: Section, page: Page) -> Table:
 def brief(section: Section, page: Page) -> Table:
     """The rows of a section that have figures, and only the figures that decide: for a README."""
     rows = tuple(row for row in section.rows if row.status == "ok")
-    table = comparison(
-        replace(section, rows=rows), replace(page, others=("best_test_accuracy", "host_peak_bytes"))
-    )
-    return _without(table, ["seeds", "status", "reason"])
+    return _without(deciding(replace(section, rows=rows), page), ["status", "reason"])
+
+
+def deciding(section: Section, page: Page) -> Table:
+    """All rows of a section, and only the figures that decide: for the width of a sheet of paper."""
+    table = comparison(section, replace(page, others=("best_test_accuracy", "host_peak_bytes")))
+    return _without(table, ["seeds"])
 
 
 def figures_of(section: Section, page: Page) -> list[Figure]:
