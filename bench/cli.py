@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -16,7 +15,8 @@ from typer.exceptions import TyperException
 
 from bench import catalogue, plan, runs
 from bench.errors import UserError, first_problem
-from bench.progress import Progress
+from bench.progress import phase
+from bench.records import load_manifest
 
 if TYPE_CHECKING:
     from bench.profile import Profile
@@ -94,10 +94,8 @@ def run(
         fresh=fresh,
     )
     done = _run(name, values, only, asked)
-    counts = Counter(record.status for record in done.records if record.cell.stage == "run")
-    said = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-    say(f"Run {done.folder.name} is {done.word}: {said}.")
-    say(f"Report: {os.path.relpath(done.folder / 'report' / 'index.html')}")
+    for line in _conclusion(done):
+        say(line)
     raise typer.Exit(0 if all(r.status in ("ok", "skipped") for r in done.records) else 1)
 
 
@@ -136,30 +134,40 @@ def parity(
     failures = undeclared_failures(done.records, catalogue.discover(adapters))
     for record in failures:
         say(f"{record.cell.cell}: {record.status}: {record.reason}")
-    say(f"Run {done.folder.name} is {done.word}: {len(failures)} certificates failed that are not declared.")
+    say(f"{len(failures)} certificates failed that are not declared.")
     say(f"Every comparison: {os.path.relpath(done.folder / 'parity.csv')}")
     raise typer.Exit(1 if failures else 0)
 
 
 def _run(name: str, values: Profile, only: str, asked: Asked) -> Done:
     """Run the plan and bring its report up to date; Ctrl-C says how to go on."""
+    from bench.report.sentences import progress
     from bench.run import run
 
     try:
-        done = run(
-            name,
-            values,
-            plan.parse_only(only),
-            asked,
-            say,
-            lambda cells, records: Progress(console, cells, records),
-        )
+        done = run(name, values, plan.parse_only(only), asked, console)
     except KeyboardInterrupt:
         again = "the same command without FRESH=1 (--fresh)" if asked.fresh else "the same command"
         say(f"Interrupted: what is finished is kept; {again} goes on from there.")
         raise typer.Exit(130) from None
+    counted = progress(load_manifest(done.folder), done.records)
+    say(phase("report", f"run {done.folder.name} is {done.word}. {counted}"))
     _report(done.folder)
     return done
+
+
+def _conclusion(done: Done) -> tuple[str, str, str]:
+    """The answer, the noise, and where the report is."""
+    from bench.report.conclusion import fastest
+    from bench.report.sections import sections
+    from bench.report.sentences import noise
+
+    found = sections(load_manifest(done.folder), done.records)
+    return (
+        f"Answer: {fastest(found)}",
+        f"Noise:  {noise(found)}",
+        f"Report: {os.path.relpath(done.folder / 'report' / 'index.html')}",
+    )
 
 
 def _report(folder: Path) -> None:

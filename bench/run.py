@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from bench import catalogue, plan, runs, session
 from bench.catalogue import PROJECT, Adapter
 from bench.data import ensure_dataset
+from bench.durations import Durations, earlier
 from bench.environments import (
     identify,
     interpreter_at_hand,
@@ -63,8 +66,7 @@ def run(
     profile: Profile,
     selection: plan.Selection,
     asked: Asked,
-    say: Say,
-    progress: Callable[[Sequence[Cell], Sequence[Record]], Progress],
+    console: Console,
 ) -> Done:
     """Run a profile, or go on with the same run where it was interrupted.
 
@@ -101,28 +103,40 @@ def run(
         if folder is not None and runs.is_finished(folder):
             runs.point_latest(folder)
             return Done(folder, load_records(folder), "complete already (FRESH=1 starts a new one)")
-        used = {name: found[name] for name in dict.fromkeys(c.adapter for c in cells if not c.skip)}
-        pythons = interpreters(used, asked, say)
-        sets = [session.dataset_of(cell) for cell in cells if not cell.skip]
-        data = datasets([each for each in sets if each], used, pythons, asked.data, say)
-        if folder is None:
-            if settings["device"] == "cpu" and _times_anything(cells):
-                say("Measuring what the machine can do at most ...")
-                if found_peaks := peaks.measure(settings["threads"]):
-                    manifest = manifest.model_copy(update={"peaks": asdict(found_peaks)})
-                else:
-                    say("That failed: the report of this run shows no floor.")
-            folder = folders / manifest.run
-            folder.mkdir()
-            save_manifest(folder, manifest)
-        else:
-            done = len(load_records(folder))
-            say(f"Going on with run {folder.name}: {done} of {len(cells)} cells are done.")
-        runs.point_latest(folder)
-        means = session.Means(
-            adapters=found, pythons=pythons, data=data, results=asked.results, anew=asked.anew
-        )
-        return Done(folder, session.go(folder, means, progress), "complete")
+        done = [] if folder is None else load_records(folder)
+        sets = [each for cell in cells if not cell.skip and (each := session.dataset_of(cell))]
+        # what is wrong with a folder that a person names is said before anything begins
+        data = datasets(sets, {}, {}, asked.data, console.print) if asked.data else {}
+        with Progress(console, cells, done, Durations(earlier(folders))) as show:
+            used = {name: found[name] for name in dict.fromkeys(c.adapter for c in cells if not c.skip)}
+            show.environments(len(used))
+            pythons = interpreters(used, asked, show.say)
+            data = data or datasets(sets, used, pythons, None, show.say)
+            if folder is None:
+                manifest = _with_peaks(manifest, show.say)
+                folder = folders / manifest.run
+                folder.mkdir()
+                save_manifest(folder, manifest)
+            else:
+                ended = sum(record.cell.stage == "run" for record in done)
+                show.say(f"Going on with run {folder.name}: {ended} of {show.totals['run']} cells are done.")
+            runs.point_latest(folder)
+            means = session.Means(
+                adapters=found, pythons=pythons, data=data, results=asked.results, anew=asked.anew
+            )
+            return Done(folder, session.go(folder, means, show), "complete")
+
+
+def _with_peaks(manifest: Manifest, say: Say) -> Manifest:
+    """The manifest with what the machine can do at most, where the report can set that beside a figure."""
+    if manifest.settings["device"] != "cpu" or not _times_anything(manifest.cells):
+        return manifest
+    say("Measuring what the machine can do at most ...")
+    found = peaks.measure(manifest.settings["threads"])
+    if found is None:
+        say("That failed: the report of this run shows no floor.")
+        return manifest
+    return manifest.model_copy(update={"peaks": asdict(found)})
 
 
 def setup(asked: Asked, say: Say) -> None:

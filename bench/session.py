@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
@@ -45,23 +45,21 @@ class Means:
     anew: bool = False
 
 
-def go(
-    folder: Path, means: Means, progress: Callable[[Sequence[Cell], Sequence[Record]], Progress]
-) -> list[Record]:
+def go(folder: Path, means: Means, show: Progress) -> list[Record]:
     """Run every cell of a run folder that has no record yet; all records, in running order."""
     manifest = load_manifest(folder)
     done = {record.cell.cell: record for record in load_records(folder)}
-    with progress(manifest.cells, list(done.values())) as show:
-        for record in _certify(folder, manifest, means, done, show):
-            done[record.cell.cell] = record
-        heats: dict[str, list[Cell]] = {}
-        for cell in manifest.cells:
-            if cell.stage != "certify":
-                heats.setdefault(cell.heat, []).append(cell)
-        for cells in heats.values():
-            if any(cell.cell not in done for cell in cells):
-                for record in _heat(folder, manifest, means, cells, done, show):
-                    done[record.cell.cell] = record
+    for record in _certify(folder, manifest, means, done, show):
+        done[record.cell.cell] = record
+    show.begin_heats()
+    heats: dict[str, list[Cell]] = {}
+    for cell in manifest.cells:
+        if cell.stage != "certify":
+            heats.setdefault(cell.heat, []).append(cell)
+    for cells in heats.values():
+        if any(cell.cell not in done for cell in cells):
+            for record in _heat(folder, manifest, means, cells, done, show):
+                done[record.cell.cell] = record
     return [done[cell.cell] for cell in manifest.cells]
 
 
@@ -69,7 +67,7 @@ def _certify(
     folder: Path, manifest: Manifest, means: Means, done: Mapping[str, Record], show: Progress
 ) -> list[Record]:
     """The certificates that are missing: from the store, or made side by side, as they time nothing."""
-    made, workers = [], {}
+    found, reused, workers = list[Record](), list[Record](), {}
     for cell in manifest.cells:
         if cell.stage != "certify" or cell.cell in done:
             continue
@@ -81,8 +79,12 @@ def _certify(
         outcome = {"status": "skipped", "reason": cell.skip, "seconds": 0.0}
         record = kept or _record(cell, outcome, means)
         save_records(folder, [record])
-        show.finish(record, kept=kept is not None)
-        made.append(record)
+        found.append(record)
+        if kept is not None:
+            reused.append(record)
+    show.certificates([*_certified(done), *reused], len(workers))
+    for record in found:
+        show.finish(record, kept=record in reused)
     with ExitStack() as stack:
         for _, worker in workers.values():
             stack.callback(worker.end)
@@ -95,8 +97,13 @@ def _certify(
             certificates.keep(means.results, record)
             save_records(folder, [record])
             show.finish(record)
-            made.append(record)
-    return made
+            found.append(record)
+    return found
+
+
+def _certified(done: Mapping[str, Record]) -> list[Record]:
+    """Certificates that this run had when it was interrupted."""
+    return [record for record in done.values() if record.cell.stage == "certify" and record.made]
 
 
 def _heat(

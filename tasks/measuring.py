@@ -20,7 +20,7 @@ class Wrong(Exception):
 
 
 class Diverged(Exception):
-    """The work left the finite numbers."""
+    """A number of the work became NaN or infinite."""
 
 
 def timed(work: Callable[[], Result], sync: Callable[[], None]) -> tuple[Result, float]:

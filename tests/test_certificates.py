@@ -78,11 +78,8 @@ def run(
     wanted = [cell for cell in made.cells if cell.stage == "certify"]
     save_manifest(folder, made.model_copy(update={"cells": wanted}))
     text = io.StringIO()
-    records = session.go(
-        folder,
-        replace(means(folder, python), results=results, anew=anew),
-        lambda cells, done: Progress(Console(file=text, emoji=False), cells, done),
-    )
+    with Progress(Console(file=text, emoji=False, width=200), wanted, []) as show:
+        records = session.go(folder, replace(means(folder, python), results=results, anew=anew), show)
     return records, text.getvalue()
 
 
@@ -91,12 +88,13 @@ def test_a_certificate_is_made_once_and_then_found_until_it_is_made_anew(tmp_pat
     made = tmp_path / "made"
     first, said = run(tmp_path / "a", tmp_path, python)
     assert len(list(made.iterdir())) == len(stored(tmp_path)) == 2
-    assert "  made " not in said
+    assert "0 reused, 2 to make." in said and said.count("certificate of fc_lif") == 2
 
     again, said = run(tmp_path / "b", tmp_path, python)
     assert len(list(made.iterdir())) == 2
     assert again == first and all(each.made and each.machine == "two cores" for each in first)
-    assert said.count(f"  made {first[0].made}") + said.count(f"  made {first[1].made}") >= 2
+    assert f"2 reused (made {first[0].made[:10]}), 0 to make." in said
+    assert "certificate of" not in said and "3/4 Heats: nothing is timed." in said
 
     run(tmp_path / "c", tmp_path, python, only="adapter=ok,noisy,crash")
     assert len(list(made.iterdir())) == 3  # that of crash alone

@@ -440,7 +440,7 @@ IN_THE_CELL: list[tuple[type[NumpyPlastic], type[Exception], str]] = [
     (WrongAtRealSize, Wrong, "at its real size, .* of the spikes of a batch differ"),
     (HalfSpikes, Wrong, "no whole numbers from 0 to 40"),
     (TooFewAnswers, Wrong, r"output spikes of shape \(19, 30\), expected \(20, 30\)"),
-    (Diverges, Diverged, "weights are no longer finite"),
+    (Diverges, Diverged, "weights became NaN or infinite"),
 ]
 
 

@@ -13,6 +13,7 @@ import pytest
 from bench.catalogue import PROJECT
 from bench.records import CurvePoint, load_manifest, load_records, record_path
 from bench.report.figures import FIGURES
+from bench.report.sentences import progress
 from tests.harness import (
     CLASSIFY,
     PATIENCE_SECONDS,
@@ -149,7 +150,8 @@ def test_a_heat_may_hold_two_precisions(bench: Bench) -> None:
     records = load_records(bench.folder())
     assert len({record.cell.heat for record in records if record.cell.stage != "certify"}) == 1
     assert all(record.settings["precision"] == record.cell.precision for record in records)
-    assert "ok plain amp seed 1" in done.stdout
+    assert "  fc_lif ok plain amp" in done.stdout or "fc_lif ok plain amp  ok" in done.stdout
+    assert "seed" not in done.stdout  # there is one
 
 
 def test_without_a_certificate_a_cell_is_not_run(every_ending: Finished) -> None:
@@ -170,9 +172,11 @@ def test_a_failed_run_says_so(every_ending: Finished) -> None:
     assert every_ending.code == 1
     assert every_ending.err == ""
     lines = every_ending.out.splitlines()
-    said = "1 crashed, 1 diverged, 1 error, 3 ok, 1 out_of_memory, 2 skipped, 2 wrong"
-    assert f"Run {every_ending.folder.name} is complete: {said}." in lines
-    (line,) = (line for line in lines if "fc_lif error plain seed 1" in line)
+    counted = progress(load_manifest(every_ending.folder), load_records(every_ending.folder))
+    assert "1 crashed" in counted and "2 skipped" in counted and "3 ok" in counted
+    assert f"4/4 Report: run {every_ending.folder.name} is complete. {counted}" in lines
+    assert counted in (every_ending.folder / "report" / "report.md").read_text()  # on the page as well
+    (line,) = (line for line in lines if "] fc_lif error plain" in line)
     assert "  error  RuntimeError: [red]no[/] kernel | in " in line
     assert "\x1b" not in every_ending.out
 
@@ -290,7 +294,7 @@ def test_after_kill_9_the_same_command_goes_on(bench: Bench) -> None:
     bench.open_gate()
     done = bench.run(*words)
     assert done.returncode == 0, done.stderr
-    assert f"Going on with run {bench.folder().name}: 5 of 8 cells are done." in done.stdout
+    assert f"Going on with run {bench.folder().name}: 2 of 4 cells are done." in done.stdout
     after = contents(records)
     assert {name: after[name] for name in before} == before
     assert after.keys() - before.keys() == {path.name, half.name}
@@ -391,7 +395,8 @@ def test_a_finished_run_is_complete_until_a_fresh_one_is_asked_for(bench: Bench)
     before = contents(folder / "records"), contents(folder / "logs")
     again = bench.run(*words)
     assert again.returncode == 0
-    assert f"Run {folder.name} is complete already (FRESH=1 starts a new one): 1 ok." in again.stdout
+    said = f"4/4 Report: run {folder.name} is complete already (FRESH=1 starts a new one). "
+    assert f"{said}The only cell is finished (1 ok)." in again.stdout
     assert bench.folder() == folder
     assert (contents(folder / "records"), contents(folder / "logs")) == before
 

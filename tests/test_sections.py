@@ -146,7 +146,7 @@ def test_a_row_whose_table_is_not_compared_stands_apart() -> None:
     found = only([*with_control(), ran(given, 1.0)])
     apart = row(found, "given")
     assert (apart.tier, apart.comparable, apart.parity) == ("not compared", False, "exact")
-    assert apart.apart == "inference: with trained weights that the harness gives"
+    assert apart.apart == "inference only; weights were given"
     assert apart.reason == f"not compared: {apart.apart}"
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,7 @@ def go(
     """Run a folder's cells by workers that end with these outcomes, by stage and adapter."""
     python = interpreter(folder / "python", ANSWER)
     cells = load_manifest(folder).cells
+    done = load_records(folder)
     answers = {
         f"{stage} {cell.adapter}": outcome(stage, cell.adapter)
         for stage in ("certify", "run")
@@ -117,11 +119,8 @@ def go(
     (folder / "answers.json").write_text(json.dumps(answers))
     text = io.StringIO()
     console = Console(file=text, emoji=False, force_terminal=terminal, width=200)
-    records = session.go(
-        folder,
-        means(folder, python),
-        lambda cells, done: Progress(console, cells, done),
-    )
+    with Progress(console, cells, done) as show:
+        records = session.go(folder, means(folder, python), show)
     assert records == load_records(folder)
     return records, text.getvalue()
 
@@ -170,16 +169,17 @@ def test_what_a_cell_says_is_printed_as_it_is(tmp_path: Path) -> None:
     save_manifest(tmp_path, manifest("a"))
     reason = "[bold]no[/] :boom: [1/2] [link=x]"
     _, out = go(tmp_path, lambda *_: {"status": "error", "reason": reason})
-    assert [" ".join(line.split()[:-2]) for line in out.splitlines()[1:]] == [
-        f"[1/2] certificate of fc_lif ok plain error {reason}",
-        f"[2/2] fc_lif ok plain seed 1 error certificate: {reason}",
+    assert [" ".join(line.split()) for line in out.splitlines() if line.startswith("[")] == [
+        f"[1/1] certificate of fc_lif ok plain error {reason} 0.0 s",
+        f"[1/1] fc_lif ok plain error certificate: {reason}",
     ]
 
 
 def test_a_terminal_shows_the_turn_under_way(tmp_path: Path) -> None:
     save_manifest(tmp_path, manifest("a"))
     _, out = go(tmp_path, lambda stage, _: CERTIFIED if stage == "certify" else MEASURED, terminal=True)
-    assert "fc_lif ok plain seed 1: train, round 0" in out  # what stands there last
+    # what stands there last
+    assert re.search(r"now     fc_lif ok plain: train, round 0.*\n.*in all  0 s so far", out)
 
 
 def test_a_cell_says_by_which_certificate_it_was_allowed(tmp_path: Path) -> None:
@@ -192,7 +192,10 @@ def test_a_cell_says_by_which_certificate_it_was_allowed(tmp_path: Path) -> None
         certificate = certificates[str(record.cell.certificate)]
         assert certificate.made and certificate.machine == "two cores"
         assert (record.made, record.machine, record.parity) == (certificate.made, "two cores", "exact")
-    assert "Certificates: is it the same work? 2 to find or make." in out.splitlines()
+    (line,) = (line for line in out.splitlines() if line.startswith("2/4 "))
+    assert line.startswith("2/4 Certificates: is it the same work?") and line.endswith("0 reused, 2 to make.")
+    (line,) = (line for line in out.splitlines() if line.startswith("3/4 "))
+    assert line.startswith("3/4 Heats: ") and line.endswith("2 of 2 cells to run, 0 to skip.")
     (line,) = (line for line in out.splitlines() if line.endswith("take turns"))
     assert line.endswith("(control) take turns")
 

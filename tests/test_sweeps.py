@@ -179,5 +179,5 @@ def test_progress_says_which_point_runs() -> None:
         return text.getvalue()
 
     cells = [point({"steps": 2, "batch": 8}).cell, point({"steps": 4, "batch": 8}).cell]
-    assert shown(cells).startswith("fc_lif (steps 4): torch plain runs")
-    assert shown(cells[1:]).startswith("fc_lif: torch plain runs")
+    assert shown(cells) == "heat 2/2  fc_lif (steps 4): torch plain runs\n"
+    assert shown(cells[1:]) == "heat 1/1  fc_lif: torch plain runs\n"

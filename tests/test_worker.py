@@ -62,8 +62,8 @@ def test_an_exception_is_a_status_and_one_line(error: Exception, status: str, re
     [
         (np.full((4, 9), 0.5), Wrong, r"shape \(4, 9\), expected \(4, 10\)"),
         (np.full((3, 10), 0.5), Wrong, r"shape \(3, 10\), expected \(4, 10\)"),
-        (np.full((4, 10), np.nan), Diverged, "no longer finite"),
-        (np.full((4, 10), np.inf), Diverged, "no longer finite"),
+        (np.full((4, 10), np.nan), Diverged, "became NaN or infinite"),
+        (np.full((4, 10), np.inf), Diverged, "became NaN or infinite"),
         (np.full((4, 10), 1.1), Wrong, "from 1.1 to 1.1, outside 0 to 1"),
         (np.full((4, 10), -0.1), Wrong, "outside 0 to 1"),
         (np.full((4, 10), 0.5j), Wrong, "of type complex128, expected real numbers"),

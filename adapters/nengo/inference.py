@@ -64,7 +64,7 @@ class InferenceClassifier:
             case (Flatten(), Linear(), Spike() as spike):
                 self.spike = spike
             case _:
-                raise Unsupported("Nengo has neither max-pooling nor BatchNorm: only Linear - Spike is run")
+                raise Unsupported("not possible in Nengo: it has no max-pooling and no BatchNorm")
         nengo.rc.set("precision", "bits", settings.precision.removeprefix("float"))
         self.task = task
         self.rng = np.random.default_rng(settings.seed)

@@ -70,7 +70,7 @@ STATUSES: tuple[tuple[str, str], ...] = (
     ("ok", "Finished."),
     ("skipped", "Not run; the reason says why."),
     ("wrong", "Did other work than was asked for: the certificate failed, or a setting was not honoured."),
-    ("diverged", "The training left the finite numbers."),
+    ("diverged", "A loss, a weight or a rate became NaN or infinite."),
     ("error", "The adapter raised an exception."),
     ("crashed", "The process ended without an answer."),
     ("timeout", "Stopped at its time limit."),

@@ -278,7 +278,7 @@ def _judged(row: Row, other_outcomes: Mapping[str, int], device: str) -> Row:
         return replace(row, tier="open", apart=", ".join(["open division", *apart]), reason=reason)
     table = families()[cell.family].tables[cell.table]
     if not table.compared:
-        apart.append(f"{cell.table}: {table.about}")
+        apart.append(table.about)
     row = replace(row, apart=", ".join(apart))
     if other_outcomes:
         ended = (f"{status} in {count}" for status, count in other_outcomes.items())

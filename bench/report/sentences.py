@@ -48,24 +48,28 @@ def _closest(metrics: Iterable[Metric]) -> Metric | None:
     return max(judged, key=lambda m: m.value / (m.bound or 1.0), default=None)
 
 
-def how_sure(sections: Sequence[Section]) -> str:
-    """What the controls of all sections say, and how many turns were left out."""
-    heats = [(section, heat) for section in sections for heat in section.heats]
+def noise(sections: Sequence[Section]) -> str:
+    """What the controls of all sections say: which differences are none."""
     moves = {
         section.title: moved
         for section in sections
         if section.control is not None and (moved := reach(section.control)) is not None
     }
     if not moves:
-        parts = ["There is no control with enough rounds, so that no difference of times counts."]
-    else:
-        adapters = {heat.cell.adapter for _, heat in heats}
-        name = f"{adapters.pop()} beside itself" if len(adapters) == 1 else "the baseline beside itself"
-        by_task = ", ".join(f"{title} {percent(moved)}" for title, moved in moves.items())
-        parts = [
-            f"The control ({name}) moves {by_task}: "
-            f"smaller differences, and any below {percent(NOTABLE)}, do not count."
-        ]
+        return "There is no control with enough rounds, so that no difference of times counts."
+    adapters = {heat.cell.adapter for section in sections for heat in section.heats}
+    name = f"{adapters.pop()} beside itself" if len(adapters) == 1 else "the baseline beside itself"
+    by_task = ", ".join(f"{title} {percent(moved)}" for title, moved in moves.items())
+    return (
+        f"The control ({name}) moves {by_task}: "
+        f"smaller differences, and any below {percent(NOTABLE)}, do not count."
+    )
+
+
+def how_sure(sections: Sequence[Section]) -> str:
+    """What the controls of all sections say, and how many turns were left out."""
+    heats = [(section, heat) for section in sections for heat in section.heats]
+    parts = [noise(sections)]
     if any(heat.turns for _, heat in heats):
         per_task: dict[str, list[int]] = {}
         for section, heat in heats:
@@ -117,7 +121,7 @@ def progress(manifest: Manifest, records: Iterable[Record]) -> str:
     done = [record for record in records if record.cell.stage == "run"]
     endings = Counter(record.status for record in done)
     counted = ", ".join(f"{count} {status}" for status, count in endings.most_common())
-    state = f"All {total} cells are finished"
+    state = f"All {total} cells are finished" if total != 1 else "The only cell is finished"
     if len(done) < total:
         state = f"Partial run: {len(done)} of {total} cells are finished"
     return f"{state} ({counted})." if counted else f"{state}."

@@ -22,9 +22,7 @@ class _Classification:
     tasks: Mapping[str, Callable[..., Any]] = TASKS
     tables: Mapping[str, Table] = {
         "classify": Table(about="trained through time as the task says", learning="bptt"),
-        "inference": Table(
-            about="with trained weights that the harness gives", learning="none", compared=False
-        ),
+        "inference": Table(about="inference only; weights were given", learning="none", compared=False),
         "example": Table(
             about="the framework's own example at the task's sizes",
             learning="bptt",

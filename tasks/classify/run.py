@@ -76,7 +76,7 @@ def run(module: Any, task: Classify, job: Job) -> Generator[Turn, None, Result]:
     Raises:
         Unsupported: the adapter cannot run this, or there are no trained weights to give.
         Wrong: what it hands over is not what was asked for.
-        Diverged: rates or weights are no longer finite.
+        Diverged: rates or weights became NaN or infinite.
     """
     amounts = Amounts(**job.amounts)
     whole = images.load(images.MNIST, data_folder(job))
@@ -263,7 +263,7 @@ def _checked(task: Classify, rates: Array, count: int) -> Float:
     if not is_real(rates):
         raise Wrong(f"firing rates of type {rates.dtype}, expected real numbers")
     if not np.isfinite(rates).all():
-        raise Diverged("firing rates are no longer finite")
+        raise Diverged("firing rates became NaN or infinite")
     if rates.min() < 0 or rates.max() > 1:
         raise Wrong(f"firing rates from {rates.min():.3g} to {rates.max():.3g}, outside 0 to 1")
     return np.asarray(rates, np.float64)
@@ -275,7 +275,7 @@ def _check_weights(weights: Mapping[str, Array]) -> None:
         if not is_real(value):
             raise Wrong(f"weights {name} of type {value.dtype}, expected real numbers")
         if not np.isfinite(value).all():
-            raise Diverged(f"weights {name} are no longer finite")
+            raise Diverged(f"weights {name} became NaN or infinite")
 
 
 def _digest(weights: Mapping[str, Array]) -> str:

@@ -55,7 +55,7 @@ def run(module: Any, task: Nef, job: Job) -> Generator[Turn, None, Result]:
     Raises:
         Unsupported: the adapter cannot run this.
         Wrong: what it hands over is not what was asked for.
-        Diverged: decoded values are no longer finite.
+        Diverged: decoded values became NaN or infinite.
     """
     build, settings, repeats = module.VARIANTS[job.variant], job.settings, Amounts(**job.amounts).repeats
     # the processes of a run simulate different models
@@ -211,5 +211,5 @@ def _checked(task: Nef, result: NefResult, models: int) -> Float:
             )
     decoded = np.asarray(result.decoded, np.float64)
     if not np.isfinite(decoded).all():
-        raise Diverged("decoded values are no longer finite")
+        raise Diverged("decoded values became NaN or infinite")
     return decoded

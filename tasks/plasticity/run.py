@@ -60,7 +60,7 @@ def run(module: Any, task: Task, job: Job) -> Generator[Turn, None, Result]:
     Raises:
         Unsupported: the adapter cannot run this.
         Wrong: what it hands over is not what was asked for.
-        Diverged: weights are no longer finite.
+        Diverged: weights became NaN or infinite.
     """
     amounts, seed = Amounts(**job.amounts), job.settings.seed
     data = _flat(images.load(images.MNIST, data_folder(job)), amounts)
@@ -195,7 +195,7 @@ def _weights(layer: Plastic, task: Task) -> Float:
             f"expected real numbers of {(task.neurons, task.pixels)}"
         )
     if not np.isfinite(weights).all():
-        raise Diverged("weights are no longer finite")
+        raise Diverged("weights became NaN or infinite")
     return np.asarray(weights, np.float64)
 
 
