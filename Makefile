@@ -20,7 +20,7 @@ options = $(foreach name,$1,$(call option,$(name))) $(if $(FRESH),--fresh)
 COMPILE = $(UV) pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	--python-version 3.11 --python-platform x86_64-unknown-linux-gnu
 
-.PHONY: help bench doctor parity layers versus report compare claims tensorboard publish check test conform lint adapter lock clean
+.PHONY: help bench doctor parity layers versus report compare claims tensorboard publish check test conform lint readme adapter lock clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -70,6 +70,9 @@ lint: .venv/ready  ## ruff and types
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
+
+readme: .venv/ready  ## renew the parts of the documents that are made from published runs
+	@.venv/bin/python -m scripts.readme
 
 adapter: .venv/ready  ## a folder for a new adapter; NAME=... ADAPTERS=...
 	@$(SPIKEBENCH) new-adapter $(call quoted,NAME) $(call option,ADAPTERS)

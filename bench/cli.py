@@ -283,7 +283,7 @@ def new_adapter(name: Annotated[str, typer.Argument()] = "", adapters: AdaptersO
 @app.command("list")
 def list_(adapters: AdaptersOption = None) -> None:
     """Adapters with their variants, tasks and profiles."""
-    from bench.profile import FOLDER
+    from bench.profile import FOLDER, load
     from tasks.families import families
 
     for adapter in catalogue.discover(adapters).values():
@@ -295,7 +295,7 @@ def list_(adapters: AdaptersOption = None) -> None:
         for name, task in family.tasks.items():
             say(f"task     {name}: {task().network}")
     for path in sorted(FOLDER.glob("*.toml")):
-        say(f"profile  {path.stem}")
+        say(f"profile  {path.stem}: {load(str(path))[1].about}")
 
 
 def main() -> None:

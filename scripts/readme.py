@@ -1,24 +1,79 @@
-"""The result tables of README.md and results/README.md, from published runs: no figure is typed by hand.
+"""The blocks of README.md and results/README.md that are made from published runs, no figure by hand.
 
-python -m scripts.readme      rewrites the blocks between "results:" and "end of results"
+python -m scripts.readme      (make readme) rewrites what stands between "answer:" or "results:" and its end
+
+A block names a published run; of several that its * stands for, the newest.
 """
 
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from pathlib import Path
 
-from bench.records import load_manifest, load_records
+from bench.records import Manifest, Record, load_manifest, load_records
+from bench.report import sentences
+from bench.report.conclusion import fastest
 from bench.report.formats import described
 from bench.report.pages import page_of
-from bench.report.sections import sections
+from bench.report.sections import Section, sections
+from bench.report.statistics import sureness
 from bench.report.tables import as_markdown, brief
 from bench.report.versus import versus
 from scripts import compare_commit
+from scripts.overview import in_order, overview
 
 PROJECT = Path(__file__).resolve().parent.parent
 TEXTS = tuple(path for path in (PROJECT / "README.md", PROJECT / "results" / "README.md") if path.exists())
-_BLOCK = re.compile(r"(<!-- results: (?P<run>\S+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+# The one picture of the README, a plot that was published with the run, and what it shows.
+PICTURE = "csnn-rounds.svg", "Every round of csnn: the time of each framework beside the baseline's"
+_BLOCK = re.compile(
+    r"(<!-- (?P<kind>answer|results): (?P<run>\S+) -->\n).*?(<!-- end of (?P=kind) -->)", re.DOTALL
+)
+
+
+def answer(folder: Path) -> str:
+    """What a published run says in three sentences, a picture and a table."""
+    manifest, records = load_manifest(folder), load_records(folder)
+    found = in_order(manifest, sections(manifest, records))
+    pages = {section.cell.family: page_of(section.cell.family) for section in found}
+    lines = [
+        _what(manifest, records, found),
+        "",
+        f"- **Which is fastest?** {fastest(found)}",
+        f"- **Is it the same work?** {sentences.same_work(manifest, records, pages)}",
+        f"- **How sure is it?** {sentences.noise(found)}",
+        "",
+    ]
+    name, shows = PICTURE
+    if (folder / name).exists():
+        lines += [f"![{shows}]({folder.relative_to(PROJECT)}/{name})", ""]
+    return "\n".join([*lines, as_markdown(overview(found)), ""])
+
+
+def _what(manifest: Manifest, records: list[Record], found: list[Section]) -> str:
+    """Machine, date, and how much the figures rest on."""
+    rounds = [row.ratio.rounds + row.ratio.left_out for s in found for row in s.rows if row.ratio]
+    seeds = {cell.seed for cell in manifest.cells if cell.stage == "run"}
+    sure = f" ({word})" if (word := sureness(len(seeds))) else ""
+    span = " to ".join(map(str, dict.fromkeys((min(rounds), max(rounds))))) if rounds else "no"
+    minutes = _seconds(manifest, records) / 60
+    return (
+        f"`make bench PROFILE={manifest.profile}` on {manifest.machine['cpu']}, "
+        f"{manifest.settings['device']}, {manifest.settings['threads']} threads, {manifest.created[:10]}: "
+        f"{span} rounds a task, {len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}{sure}; "
+        f"it took {minutes:.0f} minutes with environments and images ready."
+    )
+
+
+def _seconds(manifest: Manifest, records: list[Record]) -> float:
+    """From the beginning of a run to the end of its last heat, whose workers have worked in turns."""
+    ends: dict[str, float] = {}
+    for record in records:
+        started = datetime.fromisoformat(record.started).timestamp()
+        ends[record.cell.heat] = ends.get(record.cell.heat, started) + record.seconds
+    ends.pop("", None)  # certificates, which are made side by side, and before
+    return max(ends.values()) - datetime.fromisoformat(manifest.created).timestamp()
 
 
 def tables(folder: Path) -> str:
@@ -43,10 +98,13 @@ def tables(folder: Path) -> str:
 
 def renewed(text: str) -> str:
     """The text with every block made again from what it names: a run, or a record of compare_commit."""
-    return _BLOCK.sub(lambda found: f"{found[1]}{_made(PROJECT / found['run'])}{found[3]}", text)
+    return _BLOCK.sub(lambda found: f"{found[1]}{_made(found['kind'], found['run'])}{found[4]}", text)
 
 
-def _made(source: Path) -> str:
+def _made(kind: str, name: str) -> str:
+    source = max(PROJECT.glob(name)) if "*" in name else PROJECT / name
+    if kind == "answer":
+        return answer(source)
     return compare_commit.table(source) if source.suffix == ".json" else tables(source)
 
 

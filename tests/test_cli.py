@@ -291,7 +291,7 @@ def test_the_list_names_what_can_be_asked_for(command: Command) -> None:
     for line in (
         "adapter  noisy: Prints wherever it can",
         "  classify   plain: as it is",
-        "profile  quick",
+        "profile  quick: minutes on two CPU cores: small enough to wait for, large enough to learn",
     ):
         assert line in said.out.splitlines()
     assert "task     fc_lif: Flatten - Linear 10 - LIF(tau 2)" in said.out.splitlines()

@@ -13,11 +13,14 @@ from bench.report.text import times
 
 
 def same_work(manifest: Manifest, records: Sequence[Record], pages: Mapping[str, Page]) -> str:
-    """How many certificates passed, and how near the closest ones came to their bounds."""
-    planned = sum(cell.stage == "certify" for cell in manifest.cells)
+    """How many certificates passed, and how near the closest ones came to their bounds.
+
+    What cannot run at all needs none.
+    """
+    planned = sum(cell.stage == "certify" and not cell.skip for cell in manifest.cells)
     if not planned:
         return "No certificate was asked for."
-    found = [record for record in records if record.cell.stage == "certify"]
+    found = [record for record in records if record.cell.stage == "certify" and not record.cell.skip]
     passed = [record for record in found if record.status == "ok"]
     others: Counter[str] = Counter(record.status for record in found if record.status != "ok")
     if len(found) < planned:
