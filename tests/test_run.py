@@ -181,6 +181,16 @@ def test_a_failed_run_says_so(every_ending: Finished) -> None:
     assert "\x1b" not in every_ending.out
 
 
+def test_a_run_goes_through_four_phases_and_ends_with_its_result(every_ending: Finished) -> None:
+    lines = every_ending.out.splitlines()
+    phases = [line.split(":")[0] for line in lines if re.match(r"\d/4 ", line)]
+    assert phases == ["1/4 Environments", "2/4 Certificates", "3/4 Heats", "4/4 Report"]
+    answer, noise, report = lines[-3:]
+    assert answer.startswith("Answer: ") and noise.startswith("Noise:  ")
+    assert report.endswith(f"/{every_ending.folder.name}/report/index.html") and report.startswith("Report: ")
+    assert sum(line.startswith("[") and "certificate" not in line for line in lines) == len(NAMES)
+
+
 def test_every_cell_is_in_the_reports(every_ending: Finished) -> None:
     report = (every_ending.folder / "report" / "report.md").read_text()
     page = (every_ending.folder / "report" / "index.html").read_text()
