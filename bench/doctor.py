@@ -186,15 +186,16 @@ def _memory(root: Path) -> _Said:
 def _load(root: Path) -> _Said:
     start = load.read(os.getpid())
     time.sleep(LISTEN_SECONDS)
-    share = load.foreign_share(start, load.read(os.getpid()))
+    share = load.foreign_share(start, load.read(os.getpid()), len(os.sched_getaffinity(0)))
     if share is None:
         return "note", "the kernel does not say it here: turns that others disturb cannot be left out"
+    now = f"others use {100 * share:.0f} % of the CPU now"
     if share > DISTURBED:
         return "note", (
-            f"others use {share:.0%} of the CPU now: turns above {DISTURBED:.0%} are left out of the "
+            f"{now}: turns of which they take more than {100 * DISTURBED:.0f} % are left out of the "
             "comparison; a quiet machine says more"
         )
-    return "ok", f"others use {share:.0%} of the CPU now"
+    return "ok", now
 
 
 def _gigabytes(size: float) -> str:
