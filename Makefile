@@ -24,7 +24,7 @@ COMPILE = $(UV) pip compile --quiet --upgrade --generate-hashes --no-emit-index-
 .DELETE_ON_ERROR:
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 bench: .venv/ready  ## prepare everything and run; PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS FRESH=1
 	@$(SPIKEBENCH) run $(call options,PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS)

@@ -160,3 +160,13 @@ def test_a_block_takes_the_newest_run_of_its_profile(tmp_path: Path, monkeypatch
     text = renewed("<!-- answer: published/*-quick -->\nold\n<!-- end of answer -->\n")
     assert "published/2026-01-02-quick/" in text and "old" not in text
     assert renewed(text) == text
+
+
+def test_times_are_over_the_fastest_whoever_that_is(tmp_path: Path) -> None:
+    torch = cell("torch", "csnn")
+    quick, limit = cell("quick", "csnn"), cell("limit", "csnn", reference=True)
+    records = [done(torch, 1.0), done(control(torch), 1.01), done(quick, 0.5), done(limit, 0.05)]
+    text = answer(save(tmp_path, records))
+    assert standing(text, "quick") == "1.00 (= a)"
+    assert re.fullmatch(r"(1\.9|2\.0)\d \(= b\)", standing(text, "torch"))
+    assert re.fullmatch(r"0\.(09|1)\d*", standing(text, "limit"))
