@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from bench.records import Record
 from bench.report.conclusion import fastest
 from bench.report.sections import sections
-from bench.report.sentences import noise
-from tests.builders import cell, control, manifest, record
+from bench.report.sentences import noise, same_work
+from tests.builders import cell, certify, control, manifest, record
 from tests.test_compare import ran
 
 
@@ -58,7 +58,9 @@ def test_what_does_other_work_is_not_spoken_of() -> None:
 
 
 def test_one_alone_is_compared_with_nobody() -> None:
-    assert answer([ran(cell("torch"), 1.0)]) == "in no task of this run are there two to compare."
+    nobody = "in no task of this run are there two to compare."
+    assert answer([ran(cell("torch"), 1.0)]) == nobody
+    assert answer([*heat(), ran(cell("limit", "csnn", reference=True), 0.01)]) == nobody
 
 
 def test_variants_are_named_where_several_of_an_adapter_are_compared() -> None:
@@ -70,3 +72,10 @@ def test_the_noise_names_the_control_of_each_task() -> None:
     records = heat(slow=1.5)
     found = sections(manifest(record.cell for record in records), records)
     assert noise(found).startswith("The control (torch beside itself) moves csnn 1 %: smaller differences")
+
+
+def test_what_no_adapter_was_written_for_lacks_no_certificate() -> None:
+    torch, lacking = certify(cell("torch")), certify(cell("lacking", skip="it has no adapter code"))
+    records = [record(torch), record(lacking, status="skipped", reason=lacking.skip)]
+    said = same_work(manifest([torch, lacking]), records, {})
+    assert said == "1 of 1 certificates passed."

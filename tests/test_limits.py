@@ -55,10 +55,16 @@ def test_version_1(tmp_path: Path) -> None:
     assert found == Limits(cores=0.5, memory_bytes=4_000_000_000)
 
 
-def test_the_group_of_a_container_is_the_mounted_one(tmp_path: Path) -> None:
+def test_version_1_without_limits(tmp_path: Path) -> None:
+    files = {"memory/job/a/memory.limit_in_bytes": LARGEST, "cpu/job/a/cpu.cfs_quota_us": "-1"}
+    assert read(process(tmp_path, groups=V1_GROUPS, mounts=V1, files=files)) == Limits()
+
+
+def test_a_container_mounts_its_own_group(tmp_path: Path) -> None:
     mounts = V2.replace(" / MOUNTED", " /docker/abc MOUNTED")
-    files = {"sys/cpu.max": "200000 100000"}
+    files = {"sys/cpu.max": "200000 100000", "sys/inner/cpu.max": "150000 100000"}
     assert read(process(tmp_path, groups="0::/docker/abc\n", mounts=mounts, files=files)).cores == 2
+    assert read(process(tmp_path, groups="0::/docker/abc/inner\n", mounts=mounts, files=files)).cores == 1.5
 
 
 @pytest.mark.parametrize(

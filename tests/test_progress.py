@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -96,6 +97,13 @@ def test_the_time_left_is_that_of_earlier_runs(monkeypatch: pytest.MonkeyPatch) 
     ]
     lines = text.getvalue().splitlines()
     assert lines[0].endswith("to skip.  about 80 s left") and lines[2].endswith("  about 80 s left")
+
+
+def test_certificates_are_made_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    cells = [certify(cell(name)) for name in ("torch", "a", "b", "c")]
+    show, _ = told(cells, known=[took(each, 20.0) for each in cells])
+    assert str(show._ticking()).endswith("about 20 s left")
 
 
 def test_nothing_is_said_of_the_time_left_while_a_part_is_unknown() -> None:
