@@ -41,6 +41,7 @@ class Progress:
         self.durations = known or Durations()
         self.waiting = {cell.cell: cell for cell in cells}
         self.totals = {stage: sum(cell.stage == stage for cell in cells) for stage in ("certify", "run")}
+        self.making = self.made = 0
         self.heats = list(dict.fromkeys(cell.heat for cell in cells if cell.heat and not cell.skip))
         self.seeds = len({cell.seed for cell in cells if cell.stage != "certify"})
         self.points: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -84,6 +85,7 @@ class Progress:
         if not self.totals["certify"]:
             self.say(phase("certificates", "none is needed."))
             return
+        self.making = making
         days = sorted({record.made[:10] for record in reused if record.made})
         when = f" (made {' to '.join(dict.fromkeys((days[0], days[-1])))})" if days else ""
         self.now = "certificates"
@@ -141,7 +143,8 @@ class Progress:
             name, value = next(iter(record.figures.items()))
             detail = f"{FIGURES[name].heading} {FIGURES[name].spell(value)}"
         what = "certificate of " if cell.stage == "certify" else ""
-        head = escape(f"{self._number(cell)}{what}{self._task(cell)} {self._name(cell)}")
+        number = "" if kept else self._number(cell)
+        head = escape(f"{number}{what}{self._task(cell)} {self._name(cell)}")
         took = f"made {record.made}" if kept else f"{record.seconds:.1f} s" if record.seconds else ""
         colour = COLOURS.get(record.status, "red")
         parts = [head, f"[{colour}]{record.status}[/]", escape(detail), took]
@@ -155,11 +158,14 @@ class Progress:
         self.durations.add(record)
 
     def _number(self, cell: Cell) -> str:
-        """Which of its kind it is that has just ended; a control is counted with nobody."""
-        if cell.stage not in self.totals:
+        """Which it is, of the certificates to make or of the cells; a control is counted with nobody."""
+        if cell.stage == "control":
             return ""
-        left = sum(other.stage == cell.stage for other in self.waiting.values())
-        return f"[{self.totals[cell.stage] - left}/{self.totals[cell.stage]}] "
+        if cell.stage == "certify":
+            self.made += 1
+            return f"[{self.made}/{self.making}] "
+        left = sum(other.stage == "run" for other in self.waiting.values())
+        return f"[{self.totals['run'] - left}/{self.totals['run']}] "
 
     def _name(self, cell: Cell) -> str:
         seed = f" seed {cell.seed}" if cell.stage != "certify" and self.seeds > 1 else ""

@@ -58,7 +58,7 @@ def test_what_does_other_work_is_not_spoken_of() -> None:
 
 
 def test_one_alone_is_compared_with_nobody() -> None:
-    nobody = "in no task of this run are there two to compare."
+    nobody = "in no task of this run can the times of two be compared."
     assert answer([ran(cell("torch"), 1.0)]) == nobody
     assert answer([*heat(), ran(cell("limit", "csnn", reference=True), 0.01)]) == nobody
 

@@ -23,7 +23,7 @@ def fastest(sections: Sequence[Section]) -> str:
     """Who is the fastest in which task, ties called ties; rows of the same work alone are spoken of."""
     outcomes = [outcome for section in sections if (outcome := _outcome(section))]
     if not outcomes:
-        return "in no task of this run are there two to compare."
+        return "in no task of this run can the times of two be compared."
     alike: dict[tuple[tuple[str, ...], tuple[str, ...]], list[_Outcome]] = {}
     for outcome in outcomes:
         alike.setdefault((outcome.first, outcome.undecided), []).append(outcome)
