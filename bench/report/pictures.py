@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from bench.report.drawing import INK, Kind, Styles, label
+from bench.report.drawing import INK, WIDTH, Kind, Styles, label
 from bench.report.sections import Row, Section
 
 Float = NDArray[np.float64]
@@ -41,7 +41,7 @@ def _answers(section: Section, rows: Sequence[Row], look: Styles) -> Figure | No
     shown = known[0][1]
     labels = shown["labels"]
     lines = 1 + _LINE * len(known)
-    figure = Figure(figsize=(8, 1.1 + 0.6 * lines), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.1 + 0.6 * lines), layout="constrained")
     axes = figure.subplots()
     _tiles(axes, _images(shown)[None])
     axes.set(xlim=(-0.5, len(labels) - 0.5), ylim=(lines - 0.5, -0.5))
@@ -87,7 +87,7 @@ def _poisson(section: Section, image: Float, digit: int, spikes: Float) -> Figur
     pixels = spikes.reshape(-1, steps).T
     pictures = pixels.reshape(steps, *image.shape)
     single, mean = pictures[:_SINGLE], pictures.mean(axis=0)
-    figure = Figure(figsize=(8, 5.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 5.2), layout="constrained")
     top, below = figure.subplots(2, 1, gridspec_kw={"height_ratios": (1, 1.6)})
     _tiles(top, np.stack([image, *single, mean])[None])
     names = ["the image", *(f"step {step}" for step in range(1, len(single) + 1)), f"mean of {steps}"]
@@ -111,7 +111,7 @@ def _maps(section: Section, image: Float, digit: int, spikes: Float, name: str) 
     lines = _enlarged(np.concatenate([spikes, rates[None]]), image.shape)
     inputs = np.broadcast_to(image, (steps + 1, 1, *image.shape))
     tile = min(0.8, 6.6 / (channels + 1))
-    figure = Figure(figsize=(8, 1.2 + tile * (steps + 1)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.2 + tile * (steps + 1)), layout="constrained")
     axes = figure.subplots()
     _tiles(axes, np.concatenate([inputs, lines], axis=1))
     axes.set_xticks(range(channels + 1), ["image", *(f"channel {1 + place}" for place in range(channels))])
@@ -141,7 +141,7 @@ def _output_spikes(section: Section, rows: Sequence[Row], look: Styles) -> Figur
     spikes = _bits(traced["outputs"])
     labels = [tested["labels"][place] for place in traced["images"]]
     lines = -(-len(labels) // _COLUMNS)
-    figure = Figure(figsize=(8, 1.1 + 1.9 * lines), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.1 + 1.9 * lines), layout="constrained")
     panels = figure.subplots(lines, _COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
     right = 0
     for number, (axes, own, taken) in enumerate(zip(panels, labels, traced["found"], strict=False)):
@@ -234,7 +234,7 @@ def _unpacked(text: str) -> bytes:
 
 
 PICTURES = (
-    Kind("answers", "what ten test images are taken for", _answers),
-    Kind("first-spikes", "where an image first becomes spikes", _first_spikes),
-    Kind("output-spikes", "output spikes", _output_spikes),
+    Kind("answers", "what ten test images are taken for", "networks", _answers),
+    Kind("first-spikes", "where an image first becomes spikes", "networks", _first_spikes),
+    Kind("output-spikes", "output spikes", "networks", _output_spikes),
 )

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from bench.records import Record
-from bench.report.drawing import INK, PAPER, Kind, Styles, plain_logarithm
+from bench.report.drawing import INK, PAPER, WIDTH, Kind, Styles, plain_logarithm
 from bench.report.sections import Row, Section
 from bench.report.sentences import interval, percent
 from bench.report.statistics import Ratio, floor, in_rounds
@@ -39,7 +39,7 @@ def draw(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
     lines = [line for line in _lines(section, rows, look) if line.dots]
     if not lines:
         return None
-    figure = Figure(figsize=(8, 1.5 + 0.5 * len(lines)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.5 + 0.5 * len(lines)), layout="constrained")
     axes = figure.subplots()
     counts = floor(section.control)
     if counts is not None:
@@ -129,6 +129,7 @@ def _ticks(axis: Axis, ratios: Sequence[float]) -> None:
 KIND = Kind(
     "rounds",
     "every round beside the baseline's",
+    "speed",
     draw,
     needs="it takes rounds of two frameworks or of a control",
 )
