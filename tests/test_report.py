@@ -246,7 +246,7 @@ def test_disturbed_turns_are_counted_and_left_out(tmp_path: Path) -> None:
     shares = (0.5, 0.07, 0.06)
     records[2] = records[2].model_copy(update={"turns": turns(times(2.0), shares)})
     page, text = report(tmp_path, records)
-    said = "Left out, because others took more than 6 % of the cores in use: 2 of 90 turns (csnn 2 of 90)."
+    said = "Left out, because others took more than 6 % of the cores in use: 2 of 90 turns."
     assert said in page and said in markdown_free(text)
     assert row_of(text, "## csnn", "other")["time / baseline"].endswith("28 of 30 rounds)")
 

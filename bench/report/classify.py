@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from statistics import median
 
@@ -28,6 +29,7 @@ from bench.report.statistics import CONFIDENCE
 from bench.report.versus import versus
 
 ACCURACY_SPAN = 5.0  # percentage points
+_LEGEND = 64  # letters in a line of a legend
 _LOGARITHMIC_FROM = 20.0  # ratio of the largest to the smallest time
 
 
@@ -61,7 +63,7 @@ def _accuracy_over_time(section: Section, rows: Sequence[Row], look: Styles) -> 
     axes.set_xlabel(f"{FIGURES['train_seconds'].heading}{scale}; bars: 95 % interval of {images:,} images")
     axes.set_ylabel(FIGURES["test_accuracy"].heading)
     sns.despine(ax=axes)
-    figure.legend(named.values(), named.keys(), loc="outside lower left", ncols=3)
+    figure.legend(named.values(), named.keys(), loc="outside lower left", ncols=2)
     figure.suptitle(f"{section.title} on {section.cell.device}: {_learned(section)}")
     return figure
 
@@ -196,7 +198,7 @@ def _panel(axes: Axes, known: _Series, look: Styles) -> None:
     for index, (rows, runs) in enumerate(distinct):
         first = min(rows, key=lambda row: row.key)
         style = stroke(look[first.key], index, len(distinct))
-        name = ", ".join(sorted(label(row, look) for row in rows))
+        name = textwrap.fill(", ".join(sorted(label(row, look) for row in rows)), _LEGEND)
         for number, run in enumerate(runs):
             frame = pd.DataFrame(run, columns=["x", "y"])
             sns.lineplot(

@@ -27,7 +27,7 @@ def draw(certificates: Sequence[Record], look: Styles, width: float) -> Figure |
     adapters = sorted({name for shares in found.values() for name in shares})
     positive = [share for shares in found.values() for share in shares.values() if share > 0]
     least = 10.0 ** math.floor(math.log10(min(positive, default=0.1)) - 1)
-    figure = Figure(figsize=(width, 1.6 + 0.34 * len(found)), layout="constrained")
+    figure = Figure(figsize=(width, 1.6 + 0.4 * len(found)), layout="constrained")
     axes = figure.subplots()
     axes.axvline(1, color=INK, linewidth=1.4)
     for line, shares in enumerate(found.values()):
@@ -59,8 +59,8 @@ def _finding(found: Shares, certificates: Sequence[Record]) -> str:
     said = f"{len(strict):,} checks that allow no difference: {failed or 'none'} failed. "
     share, check, adapter = max((s, c, a) for c, shares in found.items() for a, s in shares.items())
     if share > 1:
-        return said + f"{adapter} is out of bounds: {check.split('  ')[0]}"
-    return said + f"The nearest to its bound: {check.split('  ')[0]} of {adapter}, {100 * share:.2g} % of it"
+        return said + f"Out of bounds: {check} of {adapter}"
+    return said + f"Nearest to its bound: {check} of {adapter}, {100 * share:.2g} % of what is allowed"
 
 
 def _colour(adapter: str, look: Styles) -> tuple[float, float, float]:
@@ -76,7 +76,7 @@ def _shares(certificates: Sequence[Record]) -> Shares:
         for metric in record.metrics:
             if metric.bound:
                 precision = metric.of.get("precision", record.cell.precision)
-                name = f"{metric.metric}, {precision}" + (f"  ({noun})" if several else "")
+                name = f"{metric.metric}, {precision}" + (f" ({noun})" if several else "")
                 share = metric.value / metric.bound if math.isfinite(metric.value) else math.inf
                 shares = found.setdefault(name, {})
                 shares[record.cell.adapter] = max(share, shares.get(record.cell.adapter, 0.0))

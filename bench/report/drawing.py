@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -27,8 +28,8 @@ INK = "#1f2a37"  # all text and lines
 PAPER = "#ffffff"  # the background and the rims of the markers
 WIDTH = 6.2  # inches, so that letters can be read where the page is as narrow as a phone
 
-_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
-_DASHES = ("-", "--", ":", "-.")
+_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "<", ">", "h", "*")
+_DASHES = ("-", "--", ":", "-.", (0, (6, 1)), (0, (6, 1, 1, 1, 1, 1)), (0, (2, 1)))
 _HATCHES = ("", "///", "\\\\\\", "xxx", "---", "|||", "+++", "//")
 # 3:1 against a light and a dark ground, and told apart by readers who see no red or no green
 COLOURS = (
@@ -78,7 +79,7 @@ class Style:
     label: str
     colour: tuple[float, float, float]
     marker: str
-    dash: str
+    dash: str | tuple[int, tuple[int, ...]]
     hatch: str
 
 
@@ -97,6 +98,9 @@ def styles(cells: Sequence[Cell]) -> Styles:
     for adapter, variant in sorted({(cell.adapter, cell.way) for cell in cells}):
         variants.setdefault(adapter, []).append(variant)
     limits = {cell.adapter for cell in cells if cell.reference}
+    # a variant looks the same in every framework; the one that most have is the plainest
+    shared = Counter(variant for names in variants.values() for variant in names)
+    places = {variant: place for place, (variant, _) in enumerate(shared.most_common())}
     # those that ship have a colour of their own in every run, whoever else is in it
     frameworks = list(dict.fromkeys([*shipped_frameworks(), *variants]))
     more = sns.color_palette("husl", max(0, len(frameworks) - len(COLOURS)))
@@ -106,12 +110,12 @@ def styles(cells: Sequence[Cell]) -> Styles:
         (adapter, variant): Style(
             label=f"{adapter} · {variant}" if len(names) > 1 else adapter,
             colour=colours[adapter],
-            marker=_MARKERS[index % len(_MARKERS)],
-            dash=_DASHES[index % len(_DASHES)],
-            hatch=_HATCHES[index % len(_HATCHES)],
+            marker=_MARKERS[places[variant] % len(_MARKERS)],
+            dash=_DASHES[places[variant] % len(_DASHES)],
+            hatch=_HATCHES[places[variant] % len(_HATCHES)],
         )
         for adapter, names in variants.items()
-        for index, variant in enumerate(names)
+        for variant in names
     }
 
 

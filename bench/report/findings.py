@@ -71,8 +71,8 @@ def speed(section: Section) -> str:
         parts.append(f"Whether {listed(open_ends)} {verb} slower is undecided.")
     slower = [row for group, rows in groups.items() if group.rstrip("?") != "a" for row in rows]
     if slower:
-        than = "" if len(tied) == 1 else ", beside the quickest of them"
-        parts.append(f"Times as long{than}: {'; '.join(_times(section, row, first) for row in slower)}.")
+        than = tied[0] if len(tied) == 1 else "the quickest of them"
+        parts.append(f"Times as long as {than}: {'; '.join(_times(section, row, first) for row in slower)}.")
     return " ".join(parts)
 
 
@@ -86,8 +86,8 @@ def _times(section: Section, row: Row, first: Row) -> str:
     return f"{said} ({text.times(known.ratio.low)}–{text.times(known.ratio.high)})"
 
 
-def counted(found: Sequence[Section]) -> str:
-    """In how many tasks each framework is as fast as the fastest; of one task what it found."""
+def counted(found: Sequence[Section], noun: str = "tasks") -> str:
+    """In how many tasks, or what the ``noun`` is, each framework is as fast as the fastest."""
     if len(found) == 1:
         return f"{found[0].title}: {speed(found[0])}"
     wins: dict[str, int] = {}
@@ -101,7 +101,7 @@ def counted(found: Sequence[Section]) -> str:
         f"{name} in {count}" for name, count in sorted(wins.items(), key=lambda w: (-w[1], w[0])) if count
     ]
     never = [name for name, count in sorted(wins.items()) if not count]
-    return f"As fast as the fastest, of {len(found)} tasks: {', '.join(said)}" + (
+    return f"As fast as the fastest, of {len(found)} {noun}: {', '.join(said)}" + (
         f"; {listed(never)} in none" if never else ""
     )
 

@@ -325,7 +325,7 @@ def _learned(section: Section) -> str:
     if not known:
         return ""
     low, high = figure.spell(min(known)), figure.spell(max(known))
-    return f"RMSE {low} in every framework" if low == high else f"RMSE {low} to {high}, by framework"
+    return f"RMSE {low} in all" if low == high else f"RMSE {low} to {high}"
 
 
 def _work(cell: Cell) -> str:

@@ -116,7 +116,7 @@ def table(
             )
             for section in found
         ),
-        Heading("peak memory (MB)", numeric=True, tip=_MEMORY.meaning),
+        Heading("peak MB", numeric=True, tip=_MEMORY.meaning),
         Heading("variant, code", tip="The variant that is shown, and the adapter's code."),
     ]
     rows = []
@@ -130,7 +130,7 @@ def table(
                 _code(name, [each.row for each in standings if each], adapters, links),
             ]
         )
-    quickest = [Entry("fastest takes"), *(_pace(section, pages) for section in found), Entry(""), Entry("")]
+    quickest = [Entry("fastest"), *(_pace(section, pages) for section in found), Entry(""), Entry("")]
     return Table(headings, [Group([*rows, quickest])] if rows else [])
 
 

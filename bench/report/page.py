@@ -250,7 +250,7 @@ def _inline(plot: Plot) -> Markup:
 
     svg = plot.svg[plot.svg.index("<svg") :]
     svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)
-    name = f'<svg role="img" aria-label="{escape(plot.title)}"'
+    name = f'<svg role="graphics-document document" aria-label="{escape(plot.title)}"'
     svg = svg.replace("<svg", name, 1)
     # groups are never referred to, and the same names would recur in every plot of the page
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
@@ -270,10 +270,10 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     if known := manifest.peaks:
         parts.append(f"copies {known['bytes_per_second'] / 1e9:.3g} GB/s")
         parts.append(f"multiplies {known['operations_per_second'] / 1e9:.3g} GFLOP/s")
-    commit = str(git.get("commit") or ABSENT) + (" with local changes" if git.get("dirty") else "")
+    commit = str(git.get("commit") or ABSENT)[:12] + (" with local changes" if git.get("dirty") else "")
     return [
         ("Profile", manifest.profile),
-        ("Date", manifest.created),
+        ("Date", manifest.created[:16].replace("T", " ")),
         ("Device", ", ".join(sorted({cell.device for cell in manifest.cells})) or ABSENT),
         ("Machine", ", ".join(str(part) for part in parts if part) or ABSENT),
         ("Commit", commit),

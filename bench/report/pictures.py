@@ -6,6 +6,7 @@ They are no figures: networks that are compared with nothing are shown as well.
 from __future__ import annotations
 
 import base64
+import textwrap
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +24,8 @@ from bench.report.sections import Row, Section
 Float = NDArray[np.float64]
 Shown = Mapping[str, Any]  # what a record shows
 
-_LINE = 0.55  # height of a line of answers, in images
+_LINE = 0.75  # height of a line of answers, in images
+_NAMES = 34  # letters in a line of names
 _COLUMNS = 5  # rasters in a line
 _SINGLE = 3  # steps of an image as spikes that are shown by themselves
 # what is wrong stands in a box: no colour is needed to see it
@@ -35,28 +37,33 @@ _WRONG: dict[str, Any] = {
 
 def _answers(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
     """The images in a line, and a line below it for each row: what its network takes them for."""
-    known = [(row, found) for row in section.rows if (found := row.shown("tested"))]
-    if not known:
+    every = [(label(row, look), found) for row in section.rows if (found := row.shown("tested"))]
+    if not every:
         return None
-    shown = known[0][1]
+    shown = every[0][1]
+    # those that take every image for the same share a line
+    alike: dict[tuple[int, ...], list[str]] = {}
+    for name, found in every:
+        alike.setdefault(tuple(found["found"]), []).append(" ".join(name.split()))
+    known = list(alike.items())
     labels = shown["labels"]
     lines = 1 + _LINE * len(known)
-    figure = Figure(figsize=(WIDTH, 1.1 + 0.6 * lines), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.2 + 0.42 * lines), layout="constrained")
     axes = figure.subplots()
     _tiles(axes, _images(shown)[None])
     axes.set(xlim=(-0.5, len(labels) - 0.5), ylim=(lines - 0.5, -0.5))
-    axes.set_xticks(range(len(labels)), [f"digit {own}" for own in labels])
+    axes.set_xticks(range(len(labels)), [str(own) for own in labels])
     places = [0.5 + _LINE * (line + 0.5) for line in range(len(known))]
-    axes.set_yticks(places, [label(row, look) for row, _ in known])
+    axes.set_yticks(places, [textwrap.fill(", ".join(names), _NAMES) for _, names in known], fontsize=8)
     scores = []
-    for height, (_, found) in zip(places, known, strict=True):
-        right = [taken == own for taken, own in zip(found["found"], labels, strict=True)]
-        for place, taken in enumerate(found["found"]):
+    for height, (answers, _) in zip(places, known, strict=True):
+        right = [taken == own for taken, own in zip(answers, labels, strict=True)]
+        for place, taken in enumerate(answers):
             style = {} if right[place] else _WRONG
             axes.text(place, height, str(taken), ha="center", va="center", **style)
         scores.append(sum(right))
         axes.text(len(labels) - 0.4, height, f"{scores[-1]} right", va="center")
-    seeds = {row.records[0].cell.seed for row, _ in known}
+    seeds = {row.records[0].cell.seed for row in section.rows if row.records}
     figure.supxlabel(
         f"the first test image of each digit, and what the trained networks take it for (seed {min(seeds)}); "
         "boxed: wrong",

@@ -15,14 +15,14 @@ import seaborn as sns
 from matplotlib import style
 from matplotlib.figure import Figure
 
-from bench.report import rounds
+from bench.report import findings, rounds
 from bench.report.drawing import RC, Kind, Question, Styles
 from bench.report.sections import Section
 from bench.report.sweep_plot import draw as draw_sweep
 from bench.report.sweeps import Sweep
 from bench.report.text import first_line
 
-_LETTERS, _SMALL_LETTERS = 9.0, 13.0  # of titles and notes, in an inch of the figure
+_LETTERS, _SMALL_LETTERS = 10.0, 13.0  # of titles and notes, in an inch of the figure
 
 _LOG = logging.getLogger(__name__)
 
@@ -68,7 +68,10 @@ def sweep_plots(sweep: Sweep, look: Styles) -> Plots:
     """The plot of a sweep."""
     found = Plots([], [], [])
     what = f"quality, time and memory over {sweep.key.replace('_', ' ')}"
-    add(found, sweep.slug, sweep.title, what, "speed", partial(draw_sweep, sweep, look))
+    title = sweep.title
+    if len({adapter for adapter, _ in sweep.lines()}) > 1 and not sweep.untimed:
+        title += f". {findings.counted([section for _, section in sweep.points], 'values')}"
+    add(found, sweep.slug, title, what, "speed", partial(draw_sweep, sweep, look))
     return found
 
 

@@ -14,16 +14,19 @@ from bench.report.text import times
 
 def same_work(manifest: Manifest, records: Sequence[Record], pages: Mapping[str, Page]) -> str:
     """How many certificates passed, and how near the closest ones came to their bounds."""
-    planned = sum(cell.stage == "certify" for cell in manifest.cells)
+    found = [record for record in records if record.cell.stage == "certify"]
+    skipped = sum(record.status == "skipped" for record in found)
+    found = [record for record in found if record.status != "skipped"]
+    planned = sum(cell.stage == "certify" for cell in manifest.cells) - skipped
     if not planned:
         return "No certificate was asked for."
-    found = [record for record in records if record.cell.stage == "certify"]
     passed = [record for record in found if record.status == "ok"]
     others: Counter[str] = Counter(record.status for record in found if record.status != "ok")
     if len(found) < planned:
         others[PENDING] = planned - len(found)
     left = ", ".join(f"{count} {status}" for status, count in others.items())
-    parts = [f"{len(passed)} of {planned} certificates passed" + (f" ({left})" if left else "")]
+    word = "Yes" if len(passed) == planned else "Not all"
+    parts = [f"{word}: {len(passed)} of {planned} certificates passed" + (f" ({left})" if left else "")]
     metrics = [(record.cell.family, metric) for record in passed for metric in record.metrics]
     exact = [m for _, m in metrics if m.metric == "spike difference" and m.of.get("precision") == "float64"]
     if exact:
@@ -67,16 +70,10 @@ def how_sure(sections: Sequence[Section]) -> str:
             f"smaller differences, and any below {percent(NOTABLE)}, do not count."
         ]
     if any(heat.turns for _, heat in heats):
-        per_task: dict[str, list[int]] = {}
-        for section, heat in heats:
-            counts = per_task.setdefault(section.title, [0, 0])
-            counts[0] += heat.disturbed
-            counts[1] += heat.turns
-        disturbed, turns = (sum(counts) for counts in zip(*per_task.values(), strict=True))
-        tasks = ", ".join(f"{title} {some} of {every}" for title, (some, every) in per_task.items() if some)
+        disturbed, turns = sum(heat.disturbed for _, heat in heats), sum(heat.turns for _, heat in heats)
         parts.append(
             f"Left out, because others took more than {100 * DISTURBED:.0f} % of the cores in use: "
-            f"{disturbed:,} of {turns:,} turns" + (f" ({tasks})." if tasks else ".")
+            f"{disturbed:,} of {turns:,} turns."
         )
     if unknown := sum(
         turn.compared and turn.foreign is None for _, heat in heats for r in heat.records for turn in r.turns
