@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,14 @@ from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _PATIENCE_SECONDS = 60.0
+# it reads from descriptor 3 and writes to 4
+_START = """
+import fcntl, os, sys
+read, write = (fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3])
+os.dup2(read, 3)
+os.dup2(write, 4)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 _OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe")
 
 
@@ -107,8 +116,7 @@ class Browser:
 def browser(program: str, profile: Path) -> Iterator[Browser]:
     """A browser with an empty profile in a folder of its own, ended afterwards."""
     (their_read, our_write), (our_read, their_write) = os.pipe(), os.pipe()
-    # it reads from descriptor 3 and writes to 4
-    command = ["sh", "-c", f'exec "$@" 3<&{their_read} 4>&{their_write}', "sh", program, *_OPTIONS]
+    command = [sys.executable, "-c", _START, str(their_read), str(their_write), program, *_OPTIONS]
     process = subprocess.Popen(
         [*command, f"--user-data-dir={profile}"],
         pass_fds=(their_read, their_write),

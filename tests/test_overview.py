@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
@@ -92,11 +93,14 @@ def test_one_that_is_fastest_is_named_alone() -> None:
     assert findings.speed(section).startswith("quick is fastest. Times as long as quick: alpha")
 
 
-def test_what_is_undecided_is_called_so() -> None:
-    records = heat()
-    section = only([one for one in records if one.cell.stage != "control"])
-    assert "undecided" in findings.leaders(section)
-    assert "Whether " in findings.speed(section) and " slower is undecided." in findings.speed(section)
+def test_what_is_undecided_is_called_so_and_nobody_fastest() -> None:
+    section = only([one for one in heat() if one.cell.stage != "control"])
+    assert findings.leaders(section).startswith("alpha")
+    said = f"{findings.leaders(section)} {findings.speed(section)}"
+    assert "is fastest." not in said and "undecided" in said
+    alone = only([ran(cell("a", "csnn"), 1.0, 0, 0.005), ran(cell("b", "csnn"), 2.0, 0, 0.005)])
+    assert findings.leaders(alone) == "a or b (undecided)"
+    assert findings.speed(alone) == "Which of a and b is fastest, this run does not decide."
 
 
 def test_where_nothing_is_compared_that_is_said() -> None:
@@ -118,6 +122,7 @@ def test_a_framework_has_one_place_and_its_letters() -> None:
     ("of", "changes", "words"),
     [
         (cell("x", "csnn"), {"status": "crashed"}, "failed: crashed"),
+        (cell("x", "csnn"), {"status": "wrong"}, "failed: other work"),
         (cell("x", "csnn"), {"status": "out_of_memory"}, "failed: out of memory"),
         (cell("x", "csnn"), {"status": "skipped", "reason": "no pooling"}, "not possible"),
         (cell("x", "csnn", table="", variant=""), {"status": "skipped"}, "no adapter"),
@@ -182,7 +187,7 @@ def test_every_task_is_a_panel_with_a_dot_or_a_word_for_every_framework() -> Non
 
 def test_the_title_counts_who_is_as_fast_as_the_fastest() -> None:
     assert findings.counted(found([*heat("csnn"), *heat("fc_lif")])) == (
-        "As fast as the fastest, of 2 tasks: alpha in 2, beta in 2, torch in 2; delta and gamma in none"
+        "Not told apart from the fastest, of 2 tasks: alpha 2, beta 2, torch 2; delta and gamma 0"
     )
     assert findings.counted(found(heat())).startswith("csnn: alpha, beta and torch are tied as fastest")
 
@@ -243,6 +248,21 @@ def test_deviations_stand_over_their_bounds_with_failures_beyond() -> None:
     worse = deviations.draw([good, failed], look, 6.0)
     assert worse is not None and "Out of bounds: gradient error, float32 of b" in worse.get_suptitle()
     assert max(float(line.get_xdata()[0]) for line in worse.axes[0].get_lines()) > 1  # type: ignore[index, arg-type]
+
+
+def test_accuracy_over_training_time_has_both_divisions_with_their_intervals() -> None:
+    figures = {"test_accuracy": 0.9, "train_seconds": 12.0}
+    own = cell("alpha", "csnn", variant="own", division="open", table="open", compared=False)
+    records = [ran(cell("torch", "csnn"), 1.0, 0, 0.005, figures=figures)]
+    records.append(ran(own, 1.0, 0, 0.005, figures=figures | {"test_accuracy": 0.95}))
+    (kind,) = (kind for kind in classify.PAGE.plots if kind.name == "accuracy-time")
+    figure = kind.draw(only(records), only(records).rows, styles([one.cell for one in records]))
+    assert figure is not None
+    (legend,) = figure.legends
+    assert [words.get_text() for words in legend.get_texts()] == ["torch", "alpha (own way)"]
+    bar, dot, *_ = figure.axes[0].get_lines()
+    assert np.asarray(bar.get_ydata()) == pytest.approx([100 * end for end in classify.binomial(0.9, 500)])
+    assert np.asarray(dot.get_ydata()) == pytest.approx([90.0])
 
 
 def test_links_lead_to_the_commit_where_the_repository_is_known(

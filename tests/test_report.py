@@ -423,7 +423,7 @@ def test_a_plot_that_fails_is_a_line_and_not_the_end(
         page, text = report(tmp_path, heat(other=2.0))
     assert row_of(text, "## csnn", "other")["status"] == "ok"
     assert (
-        "Could not be drawn: every round beside the baseline's; time per epoch; test accuracy over"
+        "Could not be drawn: every round beside the baseline's; time per epoch; accuracy over epochs"
         in Elements(page).text
     )
     assert "plot csnn-rounds could not be drawn: no font" in caplog.messages
@@ -481,7 +481,7 @@ def test_plots_show_valid_work_only(mixed_run: Written) -> None:
 def test_every_plot_is_a_file_and_in_both_reports(mixed_run: Written) -> None:
     page, text = mixed_run.page, mixed_run.text
     folder = mixed_run.folder / "report"
-    kinds = ["rounds", "epoch-seconds", "accuracy-epochs", "loss-epochs", "accuracy-time", "memory"]
+    kinds = ["rounds", "epoch-seconds", "accuracy-epochs", "loss-epochs", "memory"]
     names = {f"{task}-{kind}" for task in ("fc-lif", "csnn") for kind in kinds} | {"all-speed", "all-memory"}
     narrow = {"all-speed-narrow", "all-memory-narrow"}  # of the page alone
     assert {path.name for path in folder.iterdir()} == {

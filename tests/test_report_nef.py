@@ -192,7 +192,7 @@ def test_a_section_has_the_plots_of_its_own_family(tmp_path: Path) -> None:
         *(f"memory-{kind}" for kind in KINDS),
     }
     (lacking,) = re.findall(r"^Not plotted.*$", text, re.MULTILINE)
-    assert "test accuracy over training time, both divisions; accuracy over epochs" in lacking
+    assert "test accuracy over training time, both divisions; each framework beside its own" in lacking
     assert "where the time of a training step goes (make bench PROFILE=split); " in lacking
 
 
@@ -277,7 +277,7 @@ def test_a_raster_has_a_tick_per_spike() -> None:
         spikes[round(middle)].append(time)
     assert sorted(spikes.values()) == [[0.625, 0.875], [0.75]]  # each neuron's in a line of its own
     assert axes.get_xlim() == (0.5, 1.0)
-    assert made.get_supxlabel().endswith("stimulus square, one network of a")
+    assert " ".join(made.get_supxlabel().split()).endswith("stimulus square, one network of a")
 
 
 def test_a_raster_has_neurons_of_one_encoder_side_by_side() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from bench import catalogue
 from bench.records import Cell
@@ -28,6 +29,8 @@ INK = "#1f2a37"  # all text and lines
 PAPER = "#ffffff"  # the background and the rims of the markers
 WIDTH = 6.2  # inches, so that letters can be read where the page is as narrow as a phone
 
+_LETTERS = 13.0  # of a note, in an inch
+_NEAR = 4.0  # largest value over smallest
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "<", ">", "h", "*")
 _DASHES = ("-", "--", ":", "-.", (0, (6, 1)), (0, (6, 1, 1, 1, 1, 1)), (0, (2, 1)))
 _HATCHES = ("", "///", "\\\\\\", "xxx", "---", "|||", "+++", "//")
@@ -95,8 +98,12 @@ def shipped_frameworks() -> tuple[str, ...]:
 def styles(cells: Sequence[Cell]) -> Styles:
     """The style of every (adapter, variant) of a run."""
     variants: dict[str, list[str]] = {}
-    for adapter, variant in sorted({(cell.adapter, cell.way) for cell in cells}):
+    for adapter, variant in sorted({(cell.adapter, cell.way) for cell in cells if cell.variant}):
         variants.setdefault(adapter, []).append(variant)
+    in_task = Counter(
+        (name, task) for name, task, _ in {(cell.adapter, cell.task, cell.way) for cell in cells}
+    )
+    several = {adapter for (adapter, _), count in in_task.items() if count > 1}
     limits = {cell.adapter for cell in cells if cell.reference}
     # a variant looks the same in every framework; the one that most have is the plainest
     shared = Counter(variant for names in variants.values() for variant in names)
@@ -108,7 +115,7 @@ def styles(cells: Sequence[Cell]) -> Styles:
     colours = dict(zip(frameworks, palette, strict=True)) | dict.fromkeys(limits, to_rgb(LIMIT))
     return {
         (adapter, variant): Style(
-            label=f"{adapter} · {variant}" if len(names) > 1 else adapter,
+            label=f"{adapter} · {variant}" if adapter in several else adapter,
             colour=colours[adapter],
             marker=_MARKERS[places[variant] % len(_MARKERS)],
             dash=_DASHES[places[variant] % len(_DASHES)],
@@ -158,6 +165,19 @@ def plain_logarithm(axis: Axis) -> None:
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def narrow_logarithm(axis: Axis, values: Sequence[float]) -> None:
+    """Numbers as they are; the steps of a logarithmic axis are too far apart for values that lie near."""
+    plain_logarithm(axis)
+    if max(values) / min(values) < _NEAR:
+        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axis.set_minor_locator(NullLocator())
+
+
+def note(figure: Figure, words: str) -> None:
+    """What stands below the whole figure, in lines as long as it is wide; axes alone would cut it off."""
+    figure.supxlabel(textwrap.fill(words, round(_LETTERS * figure.get_figwidth())), fontsize=9)
 
 
 def label(row: Row, look: Styles) -> str:

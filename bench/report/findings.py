@@ -18,9 +18,9 @@ from bench.report.sections import PENDING, RANKED, Row, Section
 _PEAK = FIGURES["host_peak_bytes"]
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], last: str = "and") -> str:
     """Names as in "a, b and c"."""
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
+    return f" {last} ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
 
 
 def _groups(section: Section) -> dict[str, list[Row]]:
@@ -42,36 +42,44 @@ def _name(section: Section, row: Row) -> str:
 
 def leaders(section: Section) -> str:
     """Who is as fast as the fastest, in a few words; empty where nothing is compared."""
+    sure, unsure = _first(section)
+    if len(sure) > 1:
+        return f"{listed(sure)} (tied)" + (f", perhaps {listed(unsure)}" if unsure else "")
+    if unsure:
+        return f"{listed(sorted([*sure, *unsure]), 'or')} (undecided)"
+    return listed(sure)
+
+
+def _first(section: Section) -> tuple[list[str], list[str]]:
+    """Who is as fast as the fastest, and of whom that is undecided."""
     groups = _groups(section)
-    names = [_name(section, row) for row in groups.get("a", [])]
-    if not names:
-        return ""
-    said = listed(names) + (" (tied)" if len(names) > 1 else "")
-    if open_ends := groups.get("a?"):
-        said += f", {listed([_name(section, row) for row in open_ends])} undecided"
-    return said
+    sure, unsure = ([_name(section, row) for row in groups.get(group, [])] for group in ("a", "a?"))
+    return sure, unsure
 
 
 def speed(section: Section) -> str:
     """Who is fastest, by how much, and how sure that is."""
     groups = _groups(section)
     first = overview.fastest(section)
-    tied = [_name(section, row) for row in groups.get("a", [])]
+    tied, unsure = _first(section)
     if not first or not tied:
         return "No framework's time is compared here."
     if sum(map(len, groups.values())) == 1:
         return f"{tied[0]} ran alone: nothing is compared with it."
     parts = []
-    if len(tied) == 1:
-        parts.append(f"{tied[0]} is fastest.")
-    else:
+    if len(tied) > 1:
         parts.append(f"{listed(tied)} are tied as fastest: this run cannot tell them apart.")
-    if open_ends := [_name(section, row) for row in groups.get("a?", [])]:
-        verb = "is" if len(open_ends) == 1 else "are"
-        parts.append(f"Whether {listed(open_ends)} {verb} slower is undecided.")
+        if unsure:
+            parts.append(
+                f"Whether {listed(unsure)} {'is' if len(unsure) == 1 else 'are'} slower is undecided."
+            )
+    elif unsure:
+        parts.append(f"Which of {listed(sorted([*tied, *unsure]))} is fastest, this run does not decide.")
+    else:
+        parts.append(f"{tied[0]} is fastest.")
     slower = [row for group, rows in groups.items() if group.rstrip("?") != "a" for row in rows]
     if slower:
-        than = tied[0] if len(tied) == 1 else "the quickest of them"
+        than = tied[0] if len(tied) == 1 and not unsure else "the quickest of them"
         parts.append(f"Times as long as {than}: {'; '.join(_times(section, row, first) for row in slower)}.")
     return " ".join(parts)
 
@@ -87,7 +95,7 @@ def _times(section: Section, row: Row, first: Row) -> str:
 
 
 def counted(found: Sequence[Section], noun: str = "tasks") -> str:
-    """In how many tasks, or what the ``noun`` is, each framework is as fast as the fastest."""
+    """Of how many tasks, or of what the ``noun`` is, each framework is as fast as the fastest."""
     if len(found) == 1:
         return f"{found[0].title}: {speed(found[0])}"
     wins: dict[str, int] = {}
@@ -95,14 +103,13 @@ def counted(found: Sequence[Section], noun: str = "tasks") -> str:
         for row in section.rows:
             if row.tier in RANKED:
                 wins.setdefault(row.adapter, 0)
-        for name in {row.adapter for row in _groups(section).get("a", [])}:
+        groups = _groups(section)
+        for name in {row.adapter for group in ("a", "a?") for row in groups.get(group, [])}:
             wins[name] += 1
-    said = [
-        f"{name} in {count}" for name, count in sorted(wins.items(), key=lambda w: (-w[1], w[0])) if count
-    ]
+    said = [f"{name} {count}" for name, count in sorted(wins.items(), key=lambda w: (-w[1], w[0])) if count]
     never = [name for name, count in sorted(wins.items()) if not count]
-    return f"As fast as the fastest, of {len(found)} {noun}: {', '.join(said)}" + (
-        f"; {listed(never)} in none" if never else ""
+    return f"Not told apart from the fastest, of {len(found)} {noun}: {', '.join(said)}" + (
+        f"; {listed(never)} 0" if never else ""
     )
 
 

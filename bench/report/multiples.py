@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from statistics import median
 
@@ -10,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.report import findings
-from bench.report.drawing import INK, Styles
+from bench.report.drawing import INK, Styles, note
 from bench.report.figures import FIGURES
 from bench.report.overview import Standing, fastest, frameworks, standing
 from bench.report.sections import RANKED, Section
@@ -18,6 +19,7 @@ from bench.report.statistics import floor
 
 _TICKS = (1, 1.2, 1.5, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 _FEW = 4  # ticks of a narrow panel
+_TITLE = 24  # letters in a line of a panel's title
 _SMALL = 8.0  # of words in place of a dot
 
 
@@ -44,7 +46,7 @@ def speed(found: Sequence[Section], look: Styles, columns: int, width: float) ->
             ticks[:: -(-len(ticks) // _FEW)], [f"{tick:g}" for tick in ticks[:: -(-len(ticks) // _FEW)]]
         )
         axes.minorticks_off()
-    figure.supxlabel("time / that of the fastest, logarithmic; line: 95 % interval; grey: too close to tell")
+    note(figure, "time / that of the fastest, logarithmic; line: 95 % interval; grey: too close to tell")
     figure.suptitle(findings.counted(compared))
     return figure
 
@@ -93,7 +95,7 @@ def memory(found: Sequence[Section], look: Styles, columns: int, width: float) -
     for axes in panels:
         axes.set_xlim(0, 1.35 * largest)
         axes.locator_params(axis="x", nbins=_FEW - 1)
-    figure.supxlabel(peak.heading)
+    note(figure, peak.heading)
     figure.suptitle(findings.memory(found))
     return figure
 
@@ -104,10 +106,10 @@ def _panels(
     """A panel a section, titled, with the frameworks from top to bottom."""
     columns = min(columns, len(found))
     lines = -(-len(found) // columns)
-    figure = Figure(figsize=(width, 0.75 + lines * (0.45 + 0.23 * len(names))), layout="constrained")
+    figure = Figure(figsize=(width, 0.65 + lines * (0.42 + 0.2 * len(names))), layout="constrained")
     panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel().tolist()
     for axes, section in zip(panels, found, strict=False):
-        axes.set_title(section.title, loc="left", fontsize=9.5)
+        axes.set_title(textwrap.fill(section.title, _TITLE), loc="left", fontsize=9)
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.tick_params(labelsize=8.5)

@@ -18,7 +18,18 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from bench.measure.peaks import Peaks
 from bench.records import Cell, Record
 from bench.report import text
-from bench.report.drawing import INK, WIDTH, Kind, Styles, bars, label, memory_bars, plain_logarithm, stroke
+from bench.report.drawing import (
+    INK,
+    WIDTH,
+    Kind,
+    Styles,
+    bars,
+    label,
+    memory_bars,
+    note,
+    plain_logarithm,
+    stroke,
+)
 from bench.report.figures import FIGURES, Figure
 from bench.report.operations import FLOOR, least_seconds
 from bench.report.pages import Page
@@ -96,7 +107,7 @@ def _output_against_ideal(section: Section, rows: Sequence[Row], look: Styles) -
         axes.plot(seconds, curve["decoded"], color=look[row.key].colour, linewidth=1.3)
         axes.plot(seconds, curve["ideal"], color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
     n = _own_n(section.cell)
-    figure.supxlabel(f"time (s); one network of {row.adapter}, n = {n}; dashed: its ideal")
+    note(figure, f"time (s); one network of {row.adapter}, n = {n}; dashed: its ideal")
     if errors := row.values("rmse"):
         error = FIGURES["rmse"].spell(median(errors))
         figure.suptitle(
@@ -121,9 +132,7 @@ def _tuning_curves(section: Section, rows: Sequence[Row], look: Styles) -> Drawi
     axes.set_ylabel("spikes per second")
     axes.margins(x=0)
     sns.despine(ax=axes)
-    figure.supxlabel(
-        f"represented value; {count} neurons of ensemble {raster['ensemble']}; dashed: encoder -1"
-    )
+    note(figure, f"represented value; {count} neurons of ensemble {raster['ensemble']}; dashed: encoder -1")
     figure.suptitle(f"{section.title}: every neuron begins to fire at a value of its own")
     return figure
 
@@ -196,9 +205,10 @@ def _raster(section: Section, rows: Sequence[Row], look: Styles) -> Drawing | No
     axes.grid(visible=False)
     axes.set_ylabel("neuron, by encoder")
     sns.despine(ax=axes, left=True)
-    figure.supxlabel(
+    note(
+        figure,
         f"time (s); {len(spikes)} neurons of ensemble {raster['ensemble']}, a line each, those of encoder -1 "
-        f"above; stimulus {raster['stimulus']}, one network of {row.adapter}"
+        f"above; stimulus {raster['stimulus']}, one network of {row.adapter}",
     )
     count = sum(map(len, spikes))
     figure.suptitle(f"{section.title} on {section.cell.device}: {count:,} spikes carry the value")

@@ -96,7 +96,7 @@ def _in_place(row: Row) -> str:
     if row.status == "pending":
         return "pending"
     if row.status != "ok":
-        return f"failed: {row.status.replace('_', ' ')}"
+        return "failed: other work" if row.status == "wrong" else f"failed: {row.status.replace('_', ' ')}"
     if row.tier == "open":
         return "own way only"
     cell = row.records[0].cell

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -252,8 +253,11 @@ def _inline(plot: Plot) -> Markup:
     svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)
     name = f'<svg role="graphics-document document" aria-label="{escape(plot.title)}"'
     svg = svg.replace("<svg", name, 1)
-    # groups are never referred to, and the same names would recur in every plot of the page
+    # groups are never referred to; other names would recur in every plot of the page
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    names = dict.fromkeys(re.findall(r'\bid="([^"]*)"', svg))
+    short = {name: f"{zlib.crc32(plot.name.encode()):x}-{place}" for place, name in enumerate(names)}
+    svg = re.sub(r'(\bid="|#)(\w+)(?=["\)])', lambda found: found[1] + short.get(found[2], found[2]), svg)
     return Markup(svg.replace(INK, "currentColor").replace(PAPER, "var(--paper)"))
 
 

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from bench.report.drawing import INK, WIDTH, Kind, Styles, label
+from bench.report.drawing import INK, WIDTH, Kind, Styles, label, note
 from bench.report.sections import Row, Section
 
 Float = NDArray[np.float64]
@@ -64,10 +64,10 @@ def _answers(section: Section, rows: Sequence[Row], look: Styles) -> Figure | No
         scores.append(sum(right))
         axes.text(len(labels) - 0.4, height, f"{scores[-1]} right", va="center")
     seeds = {row.records[0].cell.seed for row in section.rows if row.records}
-    figure.supxlabel(
+    note(
+        figure,
         f"the first test image of each digit, and what the trained networks take it for (seed {min(seeds)}); "
         "boxed: wrong",
-        fontsize=10,
     )
     figure.suptitle(f"{_where(section)}: {_range(scores)} of {len(labels)} images right")
     return figure
@@ -102,9 +102,9 @@ def _poisson(section: Section, image: Float, digit: int, spikes: Float) -> Figur
     top.set_yticks([])
     _raster(below, pixels)
     below.set_ylabel("pixel, line by line")
-    figure.supxlabel(
+    note(
+        figure,
         f"{_steps(section, steps)}; dark: a spike; the darker a pixel of the image, the likelier it spikes",
-        fontsize=10,
     )
     off = 100 * float(np.abs(mean - image).mean())
     figure.suptitle(f"{_where(section)}: a {digit} as Poisson spikes, whose mean is {off:.1f} % off")
@@ -121,12 +121,12 @@ def _maps(section: Section, image: Float, digit: int, spikes: Float, name: str) 
     figure = Figure(figsize=(WIDTH, 1.2 + tile * (steps + 1)), layout="constrained")
     axes = figure.subplots()
     _tiles(axes, np.concatenate([inputs, lines], axis=1))
-    axes.set_xticks(range(channels + 1), ["image", *(f"channel {1 + place}" for place in range(channels))])
+    axes.set_xticks(range(channels + 1), ["image", *(str(1 + place) for place in range(channels))])
     axes.set_yticks(range(steps + 1), [*(f"step {1 + place}" for place in range(steps)), "rate"])
-    figure.supxlabel(
-        f"{_steps(section, steps)}; dark: a spike of the first layer of neurons, or a high rate; "
-        f"network of {name}",
-        fontsize=10,
+    note(
+        figure,
+        f"{_steps(section, steps)}; dark: a spike of the first layer of neurons, by its channels, or a high "
+        f"rate; network of {name}",
     )
     shares = [round(100 * share) for share in rates.mean(axis=(1, 2))]
     figure.suptitle(f"{_where(section)}: a {digit} makes {_range(shares)} % of a channel fire at a step")
@@ -160,9 +160,9 @@ def _output_spikes(section: Section, rows: Sequence[Row], look: Styles) -> Figur
         right += own == taken
     for axes in panels[len(labels) :]:
         axes.set_axis_off()
-    figure.supxlabel(
+    note(
+        figure,
         f"{_steps(section, len(spikes))}; dark: a spike; boxed: read wrong; network of {_name(row, look)}",
-        fontsize=10,
     )
     figure.supylabel("output neuron", fontsize=10)
     figure.suptitle(f"{_where(section)}: output spikes, {right} of {len(labels)} images read right")

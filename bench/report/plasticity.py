@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bench.measure.peaks import Peaks
 from bench.records import Cell, Record
-from bench.report.drawing import WIDTH, Kind, Styles, bars, label, memory_bars
+from bench.report.drawing import WIDTH, Kind, Styles, bars, label, memory_bars, note
 from bench.report.pages import Page
 from bench.report.sections import Row, Section
 from bench.report.tables import Entry, Heading, Table, by_tier, names
@@ -47,7 +47,7 @@ def _receptive_fields(section: Section, rows: Sequence[Row], look: Styles) -> Dr
             line, column = divmod(place, _COLUMNS)
             corner = column * (_SIDE + 1) + 1, line * (_SIDE + 1) + 1
             axes.text(*corner, "" if own < 0 else str(own), va="top", fontsize=6, color=_ON_WHITE)
-    figure.supxlabel("weights of the first neurons, darker is larger, each with its digit", fontsize=10)
+    note(figure, "weights of the first neurons, darker is larger, each with its digit")
     return figure
 
 
@@ -88,7 +88,7 @@ def _confusion(section: Section, rows: Sequence[Row], look: Styles) -> Drawing |
         sns.despine(ax=axes, left=True, bottom=True)
     for axes in panels[len(known) :]:
         axes.set_axis_off()
-    figure.supxlabel("taken for, in % of the digit's test images", fontsize=10)
+    note(figure, "taken for, in % of the digit's test images")
     figure.supylabel("digit", fontsize=10)
     return figure
 

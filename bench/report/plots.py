@@ -22,7 +22,9 @@ from bench.report.sweep_plot import draw as draw_sweep
 from bench.report.sweeps import Sweep
 from bench.report.text import first_line
 
-_LETTERS, _SMALL_LETTERS = 10.0, 13.0  # of titles and notes, in an inch of the figure
+_LETTERS = 10.0  # of a title, in an inch of the figure
+
+_MARKS = re.compile(r'<g(?P<clip>( clip-path="[^"]*")?)>\n(?P<marks>(\s*<use [^>]*/>\n)+)')
 
 _LOG = logging.getLogger(__name__)
 
@@ -89,9 +91,6 @@ def add(
             title = figure.get_suptitle() or title
             wrapped = textwrap.fill(title, round(_LETTERS * figure.get_figwidth()))
             figure.suptitle(wrapped, x=0.01, ha="left", fontsize=11, fontweight="bold")
-            if note := figure.get_supxlabel():
-                wrapped = textwrap.fill(note, round(_SMALL_LETTERS * figure.get_figwidth()))
-                figure.supxlabel(wrapped, fontsize=9)
             found.made.append(Plot(name, title, what, _svg(figure), question))
     except Exception as error:  # a picture is never worth the tables
         _LOG.warning("plot %s could not be drawn: %s", name, first_line(str(error)) or type(error).__name__)
@@ -109,4 +108,15 @@ def _svg(figure: Figure) -> str:
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     # a hundredth of a point is finer than any screen, and half of the file
-    return re.sub(r'(?<= d=")[^"]*', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), file.getvalue())
+    svg = re.sub(r'(?<= d=")[^"]*', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), file.getvalue())
+    return _MARKS.sub(_styled_together, svg)
+
+
+def _styled_together(marks: re.Match[str]) -> str:
+    """The markers of one line with their style said once, their places as exact as paths."""
+    styles = set(re.findall(r' style="([^"]*)"', marks[0]))
+    if len(styles) != 1:
+        return marks[0]
+    places = re.sub(r'(?<=[xy]=")[^"]*', lambda value: f"{float(value[0]):.2f}", marks["marks"])
+    bare = re.sub(r' style="[^"]*"', "", places)
+    return f'<g{marks["clip"]} style="{styles.pop()}">\n{bare}'
