@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 import seaborn as sns
@@ -10,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.records import Record
-from bench.report.drawing import INK, Styles
+from bench.report.drawing import INK, Styles, note
 from tasks.families import families
 
 _SPREAD = 0.6  # of a line's height, over which the adapters' dots stand
+_LABELS = 4.2  # letters in a line of a check's name, for an inch of the figure
 _BEYOND = 1e3  # where what is no number, or further off, is drawn
 
 Shares = dict[str, dict[str, float]]  # check -> adapter -> its worst deviation over the bound
@@ -38,13 +40,13 @@ def draw(certificates: Sequence[Record], look: Styles, width: float) -> Figure |
             )
     axes.set_xscale("log")
     decades = [10.0**power for power in range(round(math.log10(least)) + 1, 4)]
-    step = -(-len(decades) // 8)
+    step = -(-len(decades) // max(2, round(0.6 * width)))
     axes.set_xticks([least, *decades[::step]], ["0", *(f"{each:g}" for each in decades[::step])])
     axes.minorticks_off()
     axes.set_xlim(0.6 * least, 2 * (_BEYOND if max(positive, default=0) > 1 else 1))
-    axes.set_yticks(range(len(found)), list(found))
+    axes.set_yticks(range(len(found)), [textwrap.fill(check, round(_LABELS * width)) for check in found])
     axes.set_ylim(len(found) - 0.5, -0.5)
-    axes.set_xlabel("worst deviation / allowed, logarithmic; right of 1 the certificate fails")
+    note(figure, "worst deviation / allowed, logarithmic; right of 1 the certificate fails")
     sns.despine(ax=axes, left=True)
     handles = [Line2D([], [], marker="o", linestyle="", color=_colour(a, look), label=a) for a in adapters]
     figure.legend(handles=handles, loc="outside lower left", ncols=max(2, round(0.7 * width)))
@@ -59,8 +61,8 @@ def _finding(found: Shares, certificates: Sequence[Record]) -> str:
     said = f"{len(strict):,} checks that allow no difference: {failed or 'none'} failed. "
     share, check, adapter = max((s, c, a) for c, shares in found.items() for a, s in shares.items())
     if share > 1:
-        return said + f"Out of bounds: {check} of {adapter}"
-    return said + f"Nearest to its bound: {check} of {adapter}, {100 * share:.2g} % of what is allowed"
+        return said + f"Out of bounds: {adapter}'s {check}"
+    return said + f"Nearest to its bound: {adapter}'s {check}, at {100 * share:.2g} % of what is allowed"
 
 
 def _colour(adapter: str, look: Styles) -> tuple[float, float, float]:
@@ -80,4 +82,4 @@ def _shares(certificates: Sequence[Record]) -> Shares:
                 share = metric.value / metric.bound if math.isfinite(metric.value) else math.inf
                 shares = found.setdefault(name, {})
                 shares[record.cell.adapter] = max(share, shares.get(record.cell.adapter, 0.0))
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items(), key=lambda item: (item[0].partition("(")[2], item[0])))
