@@ -36,7 +36,7 @@ class Browser:
     """One page; ``events`` are all that it has sent so far."""
 
     def __init__(self, read: int, write: int) -> None:
-        self._read, self._write = os.fdopen(read, "rb", buffering=0), os.fdopen(write, "wb", buffering=0)
+        self._read, self._write = read, write
         self._rest, self._last, self._session = b"", 0, ""
         self.events: list[dict[str, Any]] = []
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
@@ -50,7 +50,7 @@ class Browser:
         message: dict[str, Any] = {"id": self._last, "method": method, "params": parameters}
         if self._session:
             message["sessionId"] = self._session
-        self._write.write(json.dumps(message).encode() + b"\0")
+        os.write(self._write, json.dumps(message).encode() + b"\0")
         answer = self._until(lambda got: got.get("id") == message["id"])
         if "error" in answer:
             raise RuntimeError(f"{method}: {answer['error']}")
@@ -105,7 +105,7 @@ class Browser:
                     self.events.append(got)
                 if wanted(got):
                     return got
-            more = self._read.read(1 << 20)
+            more = os.read(self._read, 1 << 20)
             if not more:
                 raise RuntimeError("the browser has ended")
             self._rest += more
@@ -130,3 +130,5 @@ def browser(program: str, profile: Path) -> Iterator[Browser]:
     finally:
         process.terminate()
         process.wait(timeout=_PATIENCE_SECONDS)
+        os.close(our_read)
+        os.close(our_write)

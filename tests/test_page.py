@@ -30,7 +30,7 @@ CUT_OFF = """
 })
 """
 WIDER = """
-[...document.querySelectorAll("body *")].filter(each => each.checkVisibility() && !each.closest(".scroll")
+[...document.querySelectorAll("body *")].filter(each => each.checkVisibility() && !each.closest(".scroll, svg *")
   && each.getBoundingClientRect().right > innerWidth + 1).map(each => each.tagName + " " + each.className)
 """
 OPEN_ALL = "document.querySelectorAll('details').forEach(each => each.open = true)"

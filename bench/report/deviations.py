@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.records import Record
-from bench.report.drawing import INK, Styles, note
+from bench.report.drawing import INK, Styles
 from tasks.families import families
 
 _SPREAD = 0.6  # of a line's height, over which the adapters' dots stand
 _LABELS = 4.2  # letters in a line of a check's name, for an inch of the figure
+_WORDS = 8.0  # letters in a line below the axis, for an inch of the figure
 _BEYOND = 1e3  # where what is no number, or further off, is drawn
 
 Shares = dict[str, dict[str, float]]  # check -> adapter -> its worst deviation over the bound
@@ -46,7 +47,8 @@ def draw(certificates: Sequence[Record], look: Styles, width: float) -> Figure |
     axes.set_xlim(0.6 * least, 2 * (_BEYOND if max(positive, default=0) > 1 else 1))
     axes.set_yticks(range(len(found)), [textwrap.fill(check, round(_LABELS * width)) for check in found])
     axes.set_ylim(len(found) - 0.5, -0.5)
-    note(figure, "worst deviation / allowed, logarithmic; right of 1 the certificate fails")
+    said = "worst deviation / allowed, logarithmic; right of 1 the certificate fails"
+    axes.set_xlabel(textwrap.fill(said, round(_WORDS * width)))
     sns.despine(ax=axes, left=True)
     handles = [Line2D([], [], marker="o", linestyle="", color=_colour(a, look), label=a) for a in adapters]
     figure.legend(handles=handles, loc="outside lower left", ncols=max(2, round(0.7 * width)))

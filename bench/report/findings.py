@@ -11,11 +11,8 @@ from statistics import median
 
 from bench.records import Manifest
 from bench.report import overview, text
-from bench.report.figures import FIGURES
 from bench.report.pages import Page
 from bench.report.sections import PENDING, RANKED, Row, Section
-
-_PEAK = FIGURES["host_peak_bytes"]
 
 
 def listed(names: Sequence[str], last: str = "and") -> str:
@@ -115,20 +112,21 @@ def counted(found: Sequence[Section], noun: str = "tasks") -> str:
 
 def memory(found: Sequence[Section]) -> str:
     """Who needs least and who most."""
+    peak = overview.peak(found)
     values = [
         (median(known), row.adapter, section.title)
         for section in found
         for row in section.rows
-        if row.tier in RANKED and (known := row.values(_PEAK.name))
+        if row.tier in RANKED and (known := row.values(peak.name))
     ]
     if not values:
         return ""
     (low, least, where), (high, most, there) = min(values), max(values)
     if least == most:
-        return f"{least} peaks at {_PEAK.spell(low)} to {_PEAK.spell(high)} MB"
+        return f"{least} peaks at {peak.spell(low)} to {peak.spell(high)} MB"
     return (
-        f"{least} needs least memory, {_PEAK.spell(low)} MB in {where}; "
-        f"{most} most, {_PEAK.spell(high)} MB in {there}"
+        f"{least} needs least memory, {peak.spell(low)} MB in {where}; "
+        f"{most} most, {peak.spell(high)} MB in {there}"
     )
 
 

@@ -10,9 +10,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.report import findings
+from bench.report import findings, overview
 from bench.report.drawing import INK, Styles, note
-from bench.report.figures import FIGURES
 from bench.report.overview import Standing, fastest, frameworks, standing
 from bench.report.sections import RANKED, Section
 from bench.report.statistics import floor
@@ -69,16 +68,15 @@ def _dot(axes: Axes, place: int, known: Standing | None, look: Styles) -> float:
 
 def memory(found: Sequence[Section], look: Styles, columns: int, width: float) -> Figure | None:
     """Peak memory of every framework's row that counts, from 0."""
-    names = frameworks(found)
+    names, peak = frameworks(found), overview.peak(found)
     known = {
         (number, name): each.row
         for number, section in enumerate(found)
         for name in names
-        if (each := standing(section, name)) and each.row.values("host_peak_bytes")
+        if (each := standing(section, name)) and each.row.values(peak.name)
     }
     if not known:
         return None
-    peak = FIGURES["host_peak_bytes"]
     largest = max(median(row.values(peak.name)) for row in known.values()) * peak.scale
     figure, panels = _panels(found, names, columns, width)
     for number, (axes, _) in enumerate(zip(panels, found, strict=False)):
@@ -106,7 +104,9 @@ def _panels(
     """A panel a section, titled, with the frameworks from top to bottom."""
     columns = min(columns, len(found))
     lines = -(-len(found) // columns)
-    figure = Figure(figsize=(width, 0.65 + lines * (0.42 + 0.2 * len(names))), layout="constrained")
+    # a narrow page breaks the title into more lines
+    height = 0.45 + 2.6 / width + lines * (0.42 + 0.2 * len(names))
+    figure = Figure(figsize=(width, max(2.4, height)), layout="constrained")
     panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel().tolist()
     for axes, section in zip(panels, found, strict=False):
         axes.set_title(textwrap.fill(section.title, _TITLE), loc="left", fontsize=9)

@@ -9,7 +9,7 @@ from statistics import median
 from bench.catalogue import Adapter
 from bench.records import Manifest
 from bench.report import text
-from bench.report.figures import FIGURES
+from bench.report.figures import FIGURES, Figure
 from bench.report.links import Links
 from bench.report.pages import Page
 from bench.report.sections import RANKED, Row, Section
@@ -17,7 +17,7 @@ from bench.report.statistics import Ratio, inverse
 from bench.report.tables import Entry, Group, Heading, Table
 
 MOST = 6  # tasks in one table; of more, each task has its first size alone
-_MEMORY = FIGURES["host_peak_bytes"]
+_PEAKS = ("device_allocated_bytes", "host_peak_bytes")  # the first that was measured is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,12 @@ def frameworks(found: Sequence[Section]) -> list[str]:
                 known = order.get(row.adapter, (True, True, row.adapter))
                 order[row.adapter] = (cell.reference, known[1] and not cell.baseline, row.adapter)
     return sorted(order, key=lambda name: order[name])
+
+
+def peak(found: Sequence[Section]) -> Figure:
+    """The peak memory that the run is about: the device's, where there is one."""
+    measured = {name for section in found for row in section.rows for r in row.records for name in r.figures}
+    return next((FIGURES[name] for name in _PEAKS if name in measured), FIGURES[_PEAKS[-1]])
 
 
 def standing(section: Section, adapter: str) -> Standing | None:
@@ -116,7 +122,7 @@ def table(
             )
             for section in found
         ),
-        Heading("peak MB", numeric=True, tip=_MEMORY.meaning),
+        Heading("peak MB", numeric=True, tip=peak(found).meaning),
         Heading("variant, code", tip="The variant that is shown, and the adapter's code."),
     ]
     rows = []
@@ -126,7 +132,7 @@ def table(
             [
                 Entry(name),
                 *(_entry(each) for each in standings),
-                _memory([each.row for each in standings if each]),
+                _memory([each.row for each in standings if each], peak(found)),
                 _code(name, [each.row for each in standings if each], adapters, links),
             ]
         )
@@ -153,11 +159,11 @@ def _entry(known: Standing | None) -> Entry:
     return Entry(f"{text.times(known.ratio.ratio)}×", " ".join(filter(None, (between, group))), tip)
 
 
-def _memory(rows: Sequence[Row]) -> Entry:
-    values = [median(found) for row in rows if (found := row.values(_MEMORY.name))]
+def _memory(rows: Sequence[Row], shown: Figure) -> Entry:
+    values = [median(found) for row in rows if (found := row.values(shown.name))]
     if not values:
         return Entry(text.ABSENT)
-    spelled = dict.fromkeys(_MEMORY.spell(value) for value in (min(values), max(values)))
+    spelled = dict.fromkeys(shown.spell(value) for value in (min(values), max(values)))
     return Entry("–".join(spelled))
 
 

@@ -120,6 +120,7 @@ def write_report(folder: Path) -> Path:
         "overview": overview.table(first, pages, adapters, links),
         "whole_run": whole,
         "memory": findings.memory(found),
+        "peak": overview.peak(found),
         "same_work": same_work,
         "questions": {
             "speed": _speed(shown, swept),
@@ -136,10 +137,7 @@ def write_report(folder: Path) -> Path:
         "values": [
             tables.pairs(manifest.profile_values, "profile value"),
             tables.pairs(manifest.settings, "setting"),
-            tables.pairs(
-                {"machine": manifest.machine, "git": manifest.git, "order_seed": manifest.order_seed},
-                "provenance",
-            ),
+            tables.pairs(_provenance(manifest), "provenance"),
         ],
         "read_back": tables.settings_read_back(records),
         "versions": tables.versions(records),
@@ -271,9 +269,6 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
         parts.append(f"{cores} cores")
     if memory := machine.get("memory_bytes"):
         parts.append(f"{memory / 1e9:.1f} GB memory")
-    if known := manifest.peaks:
-        parts.append(f"copies {known['bytes_per_second'] / 1e9:.3g} GB/s")
-        parts.append(f"multiplies {known['operations_per_second'] / 1e9:.3g} GFLOP/s")
     commit = str(git.get("commit") or ABSENT)[:12] + (" with local changes" if git.get("dirty") else "")
     return [
         ("Profile", manifest.profile),
@@ -283,6 +278,15 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("Commit", commit),
         ("Seeds per cell", _seeds(timed)),
     ]
+
+
+def _provenance(manifest: Manifest) -> dict[str, object]:
+    """Where the figures come from."""
+    known: dict[str, object] = {"machine": manifest.machine}
+    if peaks := manifest.peaks:
+        known["copies"] = f"{peaks['bytes_per_second'] / 1e9:.3g} GB/s"
+        known["multiplies"] = f"{peaks['operations_per_second'] / 1e9:.3g} GFLOP/s"
+    return known | {"git": manifest.git, "order_seed": manifest.order_seed}
 
 
 def _seeds(timed: Iterable[Cell]) -> str:
