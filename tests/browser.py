@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -85,9 +86,9 @@ class Browser:
         for kind in ("rawKeyDown", "keyUp"):
             self.ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 
-    def picture(self, whole: bool = False) -> bytes:
-        """What is seen, or the whole page, as PNG."""
-        answer = self.ask("Page.captureScreenshot", captureBeyondViewport=whole)
+    def picture(self) -> bytes:
+        """What is seen, as PNG."""
+        answer = self.ask("Page.captureScreenshot")
         return base64.b64decode(answer["data"])
 
     def printed(self) -> bytes:
@@ -105,10 +106,12 @@ class Browser:
                     self.events.append(got)
                 if wanted(got):
                     return got
-            more = os.read(self._read, 1 << 20)
-            if not more:
-                raise RuntimeError("the browser has ended")
-            self._rest += more
+            ready, _, _ = select.select([self._read], [], [], max(0.0, end - time.monotonic()))
+            if ready:
+                more = os.read(self._read, 1 << 20)
+                if not more:
+                    raise RuntimeError("the browser has ended")
+                self._rest += more
         raise TimeoutError("the browser does not answer")
 
 

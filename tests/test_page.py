@@ -30,8 +30,10 @@ CUT_OFF = """
 })
 """
 WIDER = """
-[...document.querySelectorAll("body *")].filter(each => each.checkVisibility() && !each.closest(".scroll, svg *")
-  && each.getBoundingClientRect().right > innerWidth + 1).map(each => each.tagName + " " + each.className)
+[...document.querySelectorAll("body *")].filter(each =>
+  each.checkVisibility() && !each.closest(".scroll, svg *")
+  && each.getBoundingClientRect().right > innerWidth + 1
+).map(each => each.tagName + " " + each.className)
 """
 OPEN_ALL = "document.querySelectorAll('details').forEach(each => each.open = true)"
 BAD = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Network.loadingFailed")

@@ -272,7 +272,7 @@ def test_a_raster_has_a_tick_per_spike() -> None:
     known = [(x, y) for x, y in points(ticks) if np.isfinite(y)]
     assert [x for x, _ in known[::2]] == [x for x, _ in known[1::2]]
     middles = [(low + high) / 2 for (_, low), (_, high) in zip(known[::2], known[1::2], strict=True)]
-    spikes = {round(middle): [] for middle in middles}
+    spikes: dict[int, list[float]] = {round(middle): [] for middle in middles}
     for (time, _), middle in zip(known[::2], middles, strict=True):
         spikes[round(middle)].append(time)
     assert sorted(spikes.values()) == [[0.625, 0.875], [0.75]]  # each neuron's in a line of its own

@@ -106,7 +106,7 @@ def write_report(folder: Path) -> Path:
         "facts": _facts(manifest),
         "links": links.files(),
         "answers": [
-            ("Fastest?", _leaders(found)),
+            ("Fastest?", _leaders(first)),
             ("Same work?", same_work),
             ("How sure?", sentences.how_sure(found)),
         ],

@@ -11,6 +11,8 @@ from bench.report.sections import PENDING, Section
 from bench.report.statistics import DISTURBED, NOTABLE, Ratio, floor, reach
 from bench.report.text import times
 
+_MOST = 6  # controls that are named one by one
+
 
 def same_work(manifest: Manifest, records: Sequence[Record], pages: Mapping[str, Page]) -> str:
     """How many certificates passed, and how near the closest ones came to their bounds."""
@@ -65,6 +67,9 @@ def how_sure(sections: Sequence[Section]) -> str:
         adapters = {heat.cell.adapter for _, heat in heats}
         name = f"{adapters.pop()} beside itself" if len(adapters) == 1 else "the baseline beside itself"
         by_task = ", ".join(f"{title} {percent(moved)}" for title, moved in moves.items())
+        if len(moves) > _MOST:
+            least, most = (choose(moves, key=moves.__getitem__) for choose in (min, max))
+            by_task = f"{least} {percent(moves[least])} and up to {percent(moves[most])}, {most}"
         parts = [
             f"The control ({name}) moves {by_task}: "
             f"smaller differences, and any below {percent(NOTABLE)}, do not count."
