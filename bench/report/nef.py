@@ -175,7 +175,7 @@ def _rmse_over_n(section: Section, rows: Sequence[Row], look: Styles) -> Drawing
         plain_logarithm(axes.yaxis)
         sns.despine(ax=axes)
     panels[0].set_ylabel("RMSE, logarithmic")
-    panels[len(panels) // 2].set_xlabel("n, neurons of a 1-D ensemble (points at one n stand side by side)")
+    panels[len(panels) // 2].set_xlabel("n, neurons of a 1-D ensemble")
     known = [handles[place] for place in sorted(handles)]
     figure.legend(handles=known, loc="outside lower left", ncols=_LEGEND_COLUMNS)
     return figure
