@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from statistics import median
+from statistics import NormalDist, median
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from scipy import stats
 
 from bench.records import Cell, Record
 from bench.report.drawing import PAPER, WIDTH, Kind, Styles, bars, label, memory_bars, plain_logarithm, stroke
@@ -70,8 +69,12 @@ def _accuracy_over_time(section: Section, rows: Sequence[Row], look: Styles) -> 
 
 def binomial(share: float, count: int) -> tuple[float, float]:
     """The 95 % interval of a share of so many, after Wilson."""
-    found = stats.binomtest(round(share * count), count).proportion_ci(CONFIDENCE, "wilson")
-    return float(found.low), float(found.high)
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    centre, reach = (
+        share + z**2 / (2 * count),
+        z * math.sqrt(share * (1 - share) / count + (z / count) ** 2 / 4),
+    )
+    return (centre - reach) / (1 + z**2 / count), (centre + reach) / (1 + z**2 / count)
 
 
 def _learned(section: Section) -> str:

@@ -36,7 +36,8 @@ from bench.report.pages import Page
 from bench.report.sections import Row, Section
 from bench.report.tables import Entry, Group, Heading, Table, by_tier, names, summary
 from tasks.nef import FAMILY
-from tasks.nef.model import Population, build_model, rates
+from tasks.nef.model import Population, build_model
+from tasks.nef.model import rates as steady_rates
 from tasks.nef.operations import least_bytes, synaptic_operations
 from tasks.nef.spec import Nef
 
@@ -128,7 +129,9 @@ def _tuning_curves(section: Section, rows: Sequence[Row], look: Styles) -> Drawi
     axes = figure.subplots()
     for encoder, dash in ((1, "-"), (-1, "--")):
         chosen = np.flatnonzero(population.encoders[:count, 0] == encoder)
-        axes.plot(values, rates(task, currents[:, chosen]), dash, color=look[row.key].colour, linewidth=1.0)
+        axes.plot(
+            values, steady_rates(task, currents[:, chosen]), dash, color=look[row.key].colour, linewidth=1.0
+        )
     axes.set_ylabel("spikes per second")
     axes.margins(x=0)
     sns.despine(ax=axes)
