@@ -109,8 +109,8 @@ def test_each_network_says_what_the_first_image_of_each_class_is() -> None:
     assert shown.shape == (30, 4 * 30) and np.isnan(shown[0]).all()
     np.testing.assert_allclose(shown[1:29, 1:29], pixels(6)[1, 0] / 255)
     np.testing.assert_allclose(shown[1:29, 91:119], pixels(6)[0, 0] / 255)
-    assert [text.get_text() for text in axes.get_xticklabels()] == [f"digit {n}" for n in range(4)]
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["torch", "ok\n(no certificate)"]
+    assert [text.get_text() for text in axes.get_xticklabels()] == [*"0123"]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["torch", "ok (no certificate)"]
     assert [text.get_text() for text in axes.texts] == [*"0153", "3 right", *"0863", "2 right"]
     assert boxed(figure) == ["5", "8", "6"]
     assert figure.get_suptitle() == "fc_lif on cpu: 2 to 3 of 4 images right"

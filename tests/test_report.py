@@ -230,7 +230,7 @@ def test_the_noise_floor_stands_at_the_top(mixed_run: Written) -> None:
     for form in (Elements(mixed_run.page).text, mixed_run.text):
         top = form[: form.index("Conv")]
         assert re.search(
-            r"The control \(torch beside itself\) moves csnn [\d.]+ %, fc_lif [\d.]+ %: "
+            r"The control \(torch beside itself\) moves fc_lif [\d.]+ %, csnn [\d.]+ %: "
             r"smaller differences, and any below 5 %, do not count\.",
             markdown_free(top),
         )
@@ -246,7 +246,7 @@ def test_disturbed_turns_are_counted_and_left_out(tmp_path: Path) -> None:
     shares = (0.5, 0.07, 0.06)
     records[2] = records[2].model_copy(update={"turns": turns(times(2.0), shares)})
     page, text = report(tmp_path, records)
-    said = "Left out, because others took more than 6 % of the cores in use: 2 of 90 turns (csnn 2 of 90)."
+    said = "Left out, because others took more than 6 % of the cores in use: 2 of 90 turns."
     assert said in page and said in markdown_free(text)
     assert row_of(text, "## csnn", "other")["time / baseline"].endswith("28 of 30 rounds)")
 
@@ -400,11 +400,16 @@ def test_a_plot_that_lacks_data_is_named(tmp_path: Path) -> None:
     page, _ = report(tmp_path, [done(cell("torch", "csnn"), 1.0, figures={"epoch_seconds": 1.0})])
     assert (
         "Not plotted, because no cell measured it: every round beside the baseline's (it takes rounds of two "
-        "frameworks or of a control); test accuracy against time per epoch; each framework beside its "
-        "own example (make versus runs them); where the time of a training step goes; peak memory; "
-        "what ten test images are taken for; where an image first becomes spikes; output spikes."
+        "frameworks or of a control); test accuracy over training time, both divisions; each framework "
+        "beside its own example (make versus); where the time of a training step goes (make bench "
+        "PROFILE=split); peak memory; what ten test images are taken for; where an image first becomes "
+        "spikes; output spikes."
     ) in Elements(page).text
-    assert page.count("<svg") == 4
+    drawn = {path.stem for path in (tmp_path / "report").glob("*.svg")}
+    assert drawn == {
+        *(f"csnn-{kind}" for kind in ("epoch-seconds", "accuracy-epochs", "loss-epochs")),
+        *("all-speed", "all-speed-narrow"),
+    }
 
 
 def test_a_plot_that_fails_is_a_line_and_not_the_end(
@@ -418,7 +423,8 @@ def test_a_plot_that_fails_is_a_line_and_not_the_end(
         page, text = report(tmp_path, heat(other=2.0))
     assert row_of(text, "## csnn", "other")["status"] == "ok"
     assert (
-        "Could not be drawn: every round beside the baseline's; test accuracy against" in Elements(page).text
+        "Could not be drawn: every round beside the baseline's; time per epoch; accuracy over epochs"
+        in Elements(page).text
     )
     assert "plot csnn-rounds could not be drawn: no font" in caplog.messages
     assert "<svg" not in page
@@ -475,16 +481,16 @@ def test_plots_show_valid_work_only(mixed_run: Written) -> None:
 def test_every_plot_is_a_file_and_in_both_reports(mixed_run: Written) -> None:
     page, text = mixed_run.page, mixed_run.text
     folder = mixed_run.folder / "report"
-    kinds = ["rounds", "accuracy-speed", "epoch-seconds", "accuracy-epochs", "loss-epochs", "accuracy-time"]
-    kinds.append("memory")
-    names = {f"{task}-{kind}" for task in ("fc-lif", "csnn") for kind in kinds}
+    kinds = ["rounds", "epoch-seconds", "accuracy-epochs", "loss-epochs", "memory"]
+    names = {f"{task}-{kind}" for task in ("fc-lif", "csnn") for kind in kinds} | {"all-speed", "all-memory"}
+    narrow = {"all-speed-narrow", "all-memory-narrow"}  # of the page alone
     assert {path.name for path in folder.iterdir()} == {
         "index.html",
         "report.md",
-        *(f"{name}.svg" for name in names),
+        *(f"{name}.svg" for name in names | narrow),
     }
     assert set(re.findall(r"\]\((.*)\.svg\)", text)) == names
-    assert page.count("<svg") == len(names)
+    assert page.count("<svg") == len(names | narrow)
 
 
 def section_of(records: Sequence[Record]) -> Section:
@@ -655,22 +661,27 @@ def test_the_page_needs_no_other_file(mixed_run: Written) -> None:
     elements = Elements(page)
     assert not {"script", "link", "img", "iframe", "object", "image"} & {tag for tag, _ in elements.tags}
     references = [
-        value
-        for _, attributes in elements.tags
+        (tag, str(value))
+        for tag, attributes in elements.tags
         for name, value in attributes.items()
         if name in ("src", "href", "xlink:href", "srcset", "data", "poster")
     ]
     assert references
-    assert all(value and value.startswith("#") for value in references)
+    links = [value for tag, value in references if tag == "a" and not value.startswith("#")]
+    assert all(value.startswith("#") for tag, value in references if tag != "a")
+    # what a reader may follow: the plots as files, and the run's own
+    assert all((mixed_run.folder / "report" / link).exists() for link in links)
     assert not re.search(r"https?:|@import|url\((?!#)", page)
 
 
 def test_the_navigation_leads_somewhere(mixed_run: Written) -> None:
     elements = Elements(mixed_run.page)
-    ids = [attributes["id"] for tag, attributes in elements.tags if tag == "section"]
-    links = [(attributes["href"] or "").removeprefix("#") for tag, attributes in elements.tags if tag == "a"]
-    assert ids == links
-    assert len(set(ids)) == 5
+    sections = [attributes["id"] for tag, attributes in elements.tags if tag == "section"]
+    links = [str(attributes["href"]) for tag, attributes in elements.tags if tag == "a"]
+    inside = [link.removeprefix("#") for link in links if link.startswith("#")]
+    assert inside[: len(sections)] == sections and len(sections) == 9
+    ids = [attributes["id"] for _, attributes in elements.tags if "id" in attributes]
+    assert len(set(ids)) == len(ids) and set(inside) <= set(ids)
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
@@ -746,7 +757,6 @@ def curves_of(name: str, records: Sequence[Record]) -> Figure:
             "accuracy-epochs",
             {"train accuracy (%), 1,000 images": [40, 50], "test accuracy (%), 200 images": [50, 60]},
         ),
-        ("accuracy-time", {"test accuracy (%), 200 images": [50, 60]}),
     ],
 )
 def test_curves_of_training_and_test_stand_side_by_side(name: str, expected: dict[str, list[float]]) -> None:
@@ -755,11 +765,19 @@ def test_curves_of_training_and_test_stand_side_by_side(name: str, expected: dic
         axes.get_ylabel(): [[float(y) for y in np.asarray(line.get_ydata())] for line in axes.get_lines()]
         for axes in figure.axes
     }
-    assert drawn == {label: [pytest.approx(values)] * 2 for label, values in expected.items()}
+    assert drawn == {label: [pytest.approx(values)] for label, values in expected.items()}
     assert all(axes.yaxis.label.get_visible() for axes in figure.axes)
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["torch", "other"]
+    assert [text.get_text() for text in legend.get_texts()] == ["other, torch"]
+
+
+def test_curves_that_differ_have_a_line_each() -> None:
+    records = heat(other=2.0)
+    worse = [point.model_copy(update={"loss": 2.0}) for point in records[2].curve]
+    records[2] = records[2].model_copy(update={"curve": worse})
+    train, test = curves_of("loss-epochs", records).axes
+    assert (len(train.get_lines()), len(test.get_lines())) == (2, 1)
 
 
 def test_records_from_before_there_was_a_test_loss_are_still_drawn(tmp_path: Path) -> None:

@@ -3,41 +3,104 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
+from statistics import NormalDist, median
 
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from bench.records import Cell, Record
-from bench.report.drawing import Kind, Styles, bars, label, memory_bars, plain_logarithm, stroke
+from bench.report.drawing import PAPER, WIDTH, Kind, Styles, bars, label, memory_bars, plain_logarithm, stroke
 from bench.report.dumbbell import BESIDE
 from bench.report.figures import FIGURES
 from bench.report.operations import trained
 from bench.report.pages import Page
 from bench.report.pictures import PICTURES
-from bench.report.sections import Row, Section
+from bench.report.sections import RANKED, Row, Section
 from bench.report.split import SPLIT
+from bench.report.statistics import CONFIDENCE
 from bench.report.versus import versus
 
 ACCURACY_SPAN = 5.0  # percentage points
+_LEGEND = 64  # letters in a line of a legend
 _LOGARITHMIC_FROM = 20.0  # ratio of the largest to the smallest time
 
 
-def _accuracy_over_speed(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
-    series: _Series = []
-    for row in rows:
-        figures = [record.figures for record in row.records]
-        points = [
-            [(f["epoch_seconds"], 100 * f["test_accuracy"])]
-            for f in figures
-            if "epoch_seconds" in f and "test_accuracy" in f
-        ]
-        series.append((row, points))
-    panels = {_over(FIGURES["test_accuracy"].heading, section, "test_images"): series}
-    return _points(panels, look, x="seconds per epoch", joined=False, timed=True)
+def _accuracy_over_time(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
+    """Both divisions: a point a seed, with the 95 % interval of so many test images."""
+    images = section.cell.work.get("test_images", 0)
+    known = [
+        (row, record.figures["train_seconds"], record.figures["test_accuracy"])
+        for row in section.rows
+        if row.comparable or row.tier == "open"
+        for record in row.records
+        if record.figures.keys() >= {"train_seconds", "test_accuracy"}
+    ]
+    if not known or not images:
+        return None
+    figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
+    axes = figure.subplots()
+    named: dict[str, Line2D] = {}
+    for row, seconds, accuracy in known:
+        style = look[row.key]
+        low, high = binomial(accuracy, images)
+        axes.plot([seconds] * 2, [100 * low, 100 * high], color=style.colour, linewidth=1.6)
+        face = PAPER if row.tier == "open" else style.colour
+        name = f"{style.label} (own way)" if row.tier == "open" else style.label
+        (named[name],) = axes.plot(
+            [seconds], [100 * accuracy], style.marker, color=style.colour, markerfacecolor=face, markersize=7
+        )
+    _spread(axes, [seconds for _, seconds, _ in known])
+    _widen(axes, ACCURACY_SPAN)
+    scale = ", logarithmic" if axes.get_xscale() == "log" else ""
+    axes.set_xlabel(f"{FIGURES['train_seconds'].heading}{scale}; bars: 95 % interval of {images:,} images")
+    axes.set_ylabel(FIGURES["test_accuracy"].heading)
+    sns.despine(ax=axes)
+    figure.legend(named.values(), named.keys(), loc="outside lower left", ncols=2)
+    figure.suptitle(f"{section.title} on {section.cell.device}: {_learned(section)}")
+    return figure
+
+
+def binomial(share: float, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share of so many, after Wilson."""
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    centre, reach = (
+        share + z**2 / (2 * count),
+        z * math.sqrt(share * (1 - share) / count + (z / count) ** 2 / 4),
+    )
+    return (centre - reach) / (1 + z**2 / count), (centre + reach) / (1 + z**2 / count)
+
+
+def _learned(section: Section) -> str:
+    """The accuracies of both divisions; closed rows are called equal where their intervals overlap."""
+    images = section.cell.work.get("test_images", 0)
+    shares = [
+        (row, median(values))
+        for row in sorted(section.rows, key=lambda row: row.key)
+        if row.status == "ok" and (values := row.values("test_accuracy"))
+    ]
+    closed = {row.adapter: share for row, share in shares if row.tier in RANKED}
+    free = [f"{row.adapter} {100 * share:.1f} %" for row, share in shares if row.tier == "open"]
+    parts = []
+    if closed and images:
+        ends = [binomial(share, images) for share in closed.values()]
+        low, high = (f"{100 * share:.1f}" for share in (min(closed.values()), max(closed.values())))
+        span = f"{low} %" if low == high else f"{low} to {high} %"
+        alike = max(low for low, _ in ends) <= min(high for _, high in ends)
+        if len(closed) == 1:
+            parts.append(f"{next(iter(closed))} {span}")
+        else:
+            word = "equal within their intervals" if alike else "not equal"
+            parts.append(f"the same network learns {span}, {word}")
+    if free:
+        parts.append(f"in their own way: {', '.join(free)}")
+    return "; ".join(parts)
 
 
 def _accuracy_over_epochs(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
@@ -49,7 +112,7 @@ def _accuracy_over_epochs(section: Section, rows: Sequence[Row], look: Styles) -
             rows, "epoch", "test_accuracy"
         ),
     }
-    return _points(panels, look, x="epoch", joined=True)
+    return _points(panels, look)
 
 
 def _loss_over_epochs(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
@@ -57,13 +120,7 @@ def _loss_over_epochs(section: Section, rows: Sequence[Row], look: Styles) -> Fi
         _over("train loss", section, "train_images"): _curves(rows, "epoch", "loss"),
         _over("test loss", section, "curve_images"): _curves(rows, "epoch", "test_loss"),
     }
-    return _points(panels, look, x="epoch", joined=True, least=0.0)
-
-
-def _accuracy_over_time(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
-    series = _curves(rows, "train_seconds", "test_accuracy")
-    panels = {_over(FIGURES["test_accuracy"].heading, section, "curve_images"): series}
-    return _points(panels, look, x="training time so far (s)", joined=True, timed=True)
+    return _points(panels, look, least=0.0)
 
 
 def _over(what: str, section: Section, images: str) -> str:
@@ -96,40 +153,29 @@ def _curves(rows: Sequence[Row], x: str, y: str) -> _Series:
     ]
 
 
-def _points(
-    panels: Mapping[str, _Series],
-    look: Styles,
-    *,
-    x: str,
-    joined: bool,
-    timed: bool = False,
-    least: float = ACCURACY_SPAN,
-) -> Figure | None:
-    """A panel for each value that was measured, by its label, and one legend beside them.
+def _points(panels: Mapping[str, _Series], look: Styles, *, least: float = ACCURACY_SPAN) -> Figure | None:
+    """A panel for each value that was measured, by its label, and one legend below them.
 
-    Runs of points, one per seed, are joined by lines or not; all panels have one scale of at least ``least``.
+    A line a seed over epochs; all panels have one scale of at least ``least``.  Rows whose curves are the
+    same to the eye share a line.
     """
     known = {y: found for y, series in panels.items() if (found := _finite(series))}
     if not known:
         return None
-    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
     every = figure.subplots(1, len(known), sharey=True, squeeze=False)[0]
     for axes, (y, series) in zip(every, known.items(), strict=True):
-        _panel(axes, series, look, joined=joined)
-        axes.set_xlabel(x)
+        _panel(axes, series, look)
+        axes.set_xlabel("epoch")
         axes.set_ylabel(y, visible=True)  # seaborn hides it where a scale is shared
         axes.margins(0.06)
-        if x == "epoch":
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        if timed:
-            _spread(axes, [run[-1][0] for _, runs in series for run in runs])
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         sns.despine(ax=axes)
     _widen(every[0], least)
     named = {
         name: line for axes in every for line, name in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    for line in figure.legend(named.values(), named.keys(), loc="outside right upper").get_lines():
-        line.set_markersize(6.5)
+    figure.legend(named.values(), named.keys(), loc="outside lower left", ncols=1)
     return figure
 
 
@@ -143,11 +189,19 @@ def _finite(series: _Series) -> _Series:
     return [(row, runs) for row, runs in known if runs]
 
 
-def _panel(axes: Axes, known: _Series, look: Styles, *, joined: bool) -> None:
-    for index, (row, runs) in enumerate(known):
-        style = stroke(look[row.adapter, row.variant], index, len(known))
-        if not joined:
-            style["linestyle"] = ""
+def _panel(axes: Axes, known: _Series, look: Styles) -> None:
+    distinct: list[tuple[list[Row], list[list[tuple[float, float]]]]] = []
+    for row, runs in known:
+        for rows, theirs in distinct:
+            if _is_same(runs, theirs):
+                rows.append(row)
+                break
+        else:
+            distinct.append(([row], runs))
+    for index, (rows, runs) in enumerate(distinct):
+        first = min(rows, key=lambda row: row.key)
+        style = stroke(look[first.key], index, len(distinct))
+        name = textwrap.fill(", ".join(sorted(label(row, look) for row in rows)), _LEGEND)
         for number, run in enumerate(runs):
             frame = pd.DataFrame(run, columns=["x", "y"])
             sns.lineplot(
@@ -156,10 +210,16 @@ def _panel(axes: Axes, known: _Series, look: Styles, *, joined: bool) -> None:
                 y="y",
                 estimator=None,
                 **style,
-                label=label(row, look) if number == 0 else None,
+                label=name if number == 0 else None,
                 legend=False,
                 ax=axes,
             )
+
+
+def _is_same(runs: list[list[tuple[float, float]]], others: list[list[tuple[float, float]]]) -> bool:
+    """Whether no point differs by more than a thousandth."""
+    mine, theirs = (np.array([point for run in every for point in run]) for every in (runs, others))
+    return mine.shape == theirs.shape and bool(np.allclose(mine, theirs, rtol=1e-3, atol=0))
 
 
 def _spread(axes: Axes, times: Sequence[float]) -> None:
@@ -212,19 +272,24 @@ PAGE = Page(
     proof="gradient error",
     of=_of,
     work=_work,
+    learned=_learned,
     tables=(
         ("Each framework beside its own example", versus),
         ("Synaptic operations, footprint and distance to the floor", trained),
     ),
     plots=(
-        Kind("accuracy-speed", "test accuracy against time per epoch", _accuracy_over_speed),
-        Kind("epoch-seconds", "time per epoch", _epoch_bars),
-        Kind("accuracy-epochs", "accuracy over epochs", _accuracy_over_epochs),
-        Kind("loss-epochs", "loss over epochs", _loss_over_epochs),
-        Kind("accuracy-time", "test accuracy over training time", _accuracy_over_time),
+        Kind("epoch-seconds", "time per epoch", "speed", _epoch_bars),
+        Kind(
+            "accuracy-time",
+            "test accuracy over training time, both divisions",
+            "learning",
+            _accuracy_over_time,
+        ),
+        Kind("accuracy-epochs", "accuracy over epochs", "learning", _accuracy_over_epochs),
+        Kind("loss-epochs", "loss over epochs", "learning", _loss_over_epochs),
         BESIDE,
         SPLIT,
-        Kind("memory", "peak memory", memory_bars),
+        Kind("memory", "peak memory", "memory", memory_bars),
         *PICTURES,
     ),
     terms=(

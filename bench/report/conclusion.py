@@ -2,68 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
-from bench.report.sections import Row, Section
+from bench.report.findings import leaders
+from bench.report.sections import Section
 from bench.report.text import times
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """Who is fastest in one section; ``others``: how many times as long each of the others takes."""
-
-    title: str
-    first: tuple[str, ...]
-    undecided: tuple[str, ...]
-    others: tuple[float, ...]
 
 
 def fastest(sections: Sequence[Section]) -> str:
     """Who is the fastest in which task, ties called ties; rows of the same work alone are spoken of."""
-    outcomes = [outcome for section in sections if (outcome := _outcome(section))]
-    if not outcomes:
+    alike: dict[str, list[Section]] = {}
+    for section in sections:
+        if sum(row.tier == "compared" for row in section.rows) > 1:
+            alike.setdefault(leaders(section), []).append(section)
+    if not alike:
         return "in no task of this run can the times of two be compared."
-    alike: dict[tuple[tuple[str, ...], tuple[str, ...]], list[_Outcome]] = {}
-    for outcome in outcomes:
-        alike.setdefault((outcome.first, outcome.undecided), []).append(outcome)
-    return "; ".join(map(_sentence, alike.values())) + "."
+    return "; ".join(_sentence(names, found) for names, found in alike.items()) + "."
 
 
-def _outcome(section: Section) -> _Outcome | None:
-    """None where there are no two rows to compare."""
-    rows = [row for row in section.rows if row.tier == "compared"]
-    if len(rows) < 2:
-        return None
-    ahead, *behind = rows
-    first = [row for row in rows if row.group == ahead.group]
-    undecided = [row for row in rows if row.group == f"{ahead.group}?"]
-    others = [row for row in behind if row not in (*first, *undecided)]
-    found = (section.difference(row, ahead) for row in others)
-    return _Outcome(
-        title=section.title,
-        first=tuple(sorted(_name(row, rows) for row in first)),
-        undecided=tuple(sorted(_name(row, rows) for row in undecided)),
-        others=tuple(known.ratio.ratio for known in found if known and known.ratio),
-    )
-
-
-def _sentence(outcomes: Sequence[_Outcome]) -> str:
+def _sentence(names: str, sections: Sequence[Section]) -> str:
     """What there is to say of tasks in which the same are fastest."""
-    one = outcomes[0]
-    if one.first[1:]:
-        said = f"{' = '.join(one.first)}, a tie"
-    else:
-        said = one.first[0] if one.undecided else f"{one.first[0]} is fastest"
-    if one.undecided:
-        said += f", and perhaps {', '.join(one.undecided)} (undecided)"
-    if others := [ratio for outcome in outcomes for ratio in outcome.others]:
+    said = f"{', '.join(section.title for section in sections)}: {names}"
+    if others := [ratio for section in sections for ratio in _behind(section)]:
         span = dict.fromkeys(times(ratio) for ratio in (min(others), max(others)))
         said += f", others {' to '.join(span)} times as long"
-    return f"{', '.join(outcome.title for outcome in outcomes)}: {said}"
+    return said
 
 
-def _name(row: Row, rows: Sequence[Row]) -> str:
-    """The adapter, with its variant where several of it are compared."""
-    variants = {other.variant for other in rows if other.adapter == row.adapter}
-    return row.adapter if len(variants) == 1 else "/".join(row.key)
+def _behind(section: Section) -> Iterator[float]:
+    """How many times as long as the first each of those takes that are slower for sure."""
+    rows = [row for row in section.rows if row.tier == "compared"]
+    for row in rows:
+        if row.group.rstrip("?") != rows[0].group and (found := section.difference(row, rows[0])):
+            if found.ratio:
+                yield found.ratio.ratio

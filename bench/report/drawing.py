@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import seaborn as sns
@@ -13,32 +16,36 @@ from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from bench import catalogue
 from bench.records import Cell
 from bench.report.figures import FIGURES
 from bench.report.sections import Row, Section
 from bench.report.text import ABSENT
 
-LIMIT = "#4b5563"  # of what is no framework: a reference, or the least that the machine can do
+LIMIT = "#7a8290"  # of what is no framework: a reference, or the least that the machine can do
 INK = "#1f2a37"  # all text and lines
 PAPER = "#ffffff"  # the background and the rims of the markers
+WIDTH = 6.2  # inches, so that letters can be read where the page is as narrow as a phone
 
-_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
-_DASHES = ("-", "--", ":", "-.")
+_LETTERS = 13.0  # of a note, in an inch
+_NEAR = 4.0  # largest value over smallest
+_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "<", ">", "h", "*")
+_DASHES = ("-", "--", ":", "-.", (0, (6, 1)), (0, (6, 1, 1, 1, 1, 1)), (0, (2, 1)))
 _HATCHES = ("", "///", "\\\\\\", "xxx", "---", "|||", "+++", "//")
-# after Paul Tol's "bright" scheme, told apart with any colour vision, its light colours darker
-_COLOURS = (
-    "#4477aa",
-    "#ee6677",
-    "#228833",
-    "#a08a00",
-    "#1a94b8",
-    "#aa3377",
-    "#888888",
-    "#8c6d5a",
-    "#ee7733",
-    "#009988",
+# 3:1 against a light and a dark ground, and told apart by readers who see no red or no green
+COLOURS = (
+    "#aa77bb",
+    "#00aa22",
+    "#ff4400",
+    "#886633",
+    "#bb11bb",
+    "#7744ff",
+    "#ee6666",
+    "#1199ee",
+    "#dd0066",
+    "#6677ff",
 )
 
 RC: dict[str, Any] = {
@@ -51,7 +58,7 @@ RC: dict[str, Any] = {
     "axes.linewidth": 0.8,
     "axes.facecolor": PAPER,
     "figure.facecolor": PAPER,
-    "font.family": "DejaVu Sans",
+    "font.family": ["DejaVu Sans", "sans-serif"],
     "font.size": 9.5,
     "grid.alpha": 0.15,
     "grid.color": INK,
@@ -75,46 +82,67 @@ class Style:
     label: str
     colour: tuple[float, float, float]
     marker: str
-    dash: str
+    dash: str | tuple[int, tuple[int, ...]]
     hatch: str
 
 
 Styles = dict[tuple[str, str], Style]
 
 
+@cache
+def shipped_frameworks() -> tuple[str, ...]:
+    """The adapters of this project that are no references, in one fixed order."""
+    return tuple(name for name, adapter in catalogue.discover(None).items() if not adapter.reference)
+
+
 def styles(cells: Sequence[Cell]) -> Styles:
     """The style of every (adapter, variant) of a run."""
     variants: dict[str, list[str]] = {}
-    for adapter, variant in sorted({(cell.adapter, cell.way) for cell in cells}):
+    for adapter, variant in sorted({(cell.adapter, cell.way) for cell in cells if cell.variant}):
         variants.setdefault(adapter, []).append(variant)
+    in_task = Counter(
+        (name, task) for name, task, _ in {(cell.adapter, cell.task, cell.way) for cell in cells}
+    )
+    several = {adapter for (adapter, _), count in in_task.items() if count > 1}
     limits = {cell.adapter for cell in cells if cell.reference}
-    frameworks = [name for name in variants if name not in limits]
-    palette = sns.color_palette(_COLOURS if len(frameworks) <= len(_COLOURS) else "husl", len(frameworks))
-    colours = dict.fromkeys(limits, to_rgb(LIMIT)) | dict(zip(frameworks, palette, strict=True))
+    # a variant looks the same in every framework; the one that most have is the plainest
+    shared = Counter(variant for names in variants.values() for variant in names)
+    places = {variant: place for place, (variant, _) in enumerate(shared.most_common())}
+    # those that ship have a colour of their own in every run, whoever else is in it
+    frameworks = list(dict.fromkeys([*shipped_frameworks(), *variants]))
+    more = sns.color_palette("husl", max(0, len(frameworks) - len(COLOURS)))
+    palette = [*map(to_rgb, COLOURS), *more][: len(frameworks)]
+    colours = dict(zip(frameworks, palette, strict=True)) | dict.fromkeys(limits, to_rgb(LIMIT))
     return {
         (adapter, variant): Style(
-            label=f"{adapter} · {variant}" if len(names) > 1 else adapter,
+            label=f"{adapter} · {variant}" if adapter in several else adapter,
             colour=colours[adapter],
-            marker=_MARKERS[index % len(_MARKERS)],
-            dash=_DASHES[index % len(_DASHES)],
-            hatch=_HATCHES[index % len(_HATCHES)],
+            marker=_MARKERS[places[variant] % len(_MARKERS)],
+            dash=_DASHES[places[variant] % len(_DASHES)],
+            hatch=_HATCHES[places[variant] % len(_HATCHES)],
         )
         for adapter, names in variants.items()
-        for index, variant in enumerate(names)
+        for variant in names
     }
+
+
+Question = Literal["speed", "memory", "learning", "work", "networks"]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A plot that sections of a family have; ``draw`` returns None where no cell measured it.
 
-    ``needs``: what a cell must have measured, where the title doesn't say it.
+    ``question``: the part of the page that it belongs to.  ``needs``: what a cell must have measured, where
+    the title doesn't say it; ``command``: what would measure it.
     """
 
     name: str
     what: str
+    question: Question
     draw: Callable[[Section, Sequence[Row], Styles], Figure | None]
     needs: str = ""
+    command: str = ""
 
 
 def stroke(shape: Style, place: int, count: int) -> dict[str, Any]:
@@ -124,8 +152,7 @@ def stroke(shape: Style, place: int, count: int) -> dict[str, Any]:
         "linestyle": shape.dash,
         "linewidth": 1.6,
         "marker": shape.marker,
-        # equal work gives equal results: of points that coincide, each shows as a ring
-        "markersize": 10.5 - 5.5 * place / max(1, count - 1),
+        "markersize": 6.5,
         "markeredgecolor": PAPER,
         "markeredgewidth": 0.7,
         "clip_on": False,
@@ -138,6 +165,19 @@ def plain_logarithm(axis: Axis) -> None:
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def narrow_logarithm(axis: Axis, values: Sequence[float]) -> None:
+    """Numbers as they are; the steps of a logarithmic axis are too far apart for values that lie near."""
+    plain_logarithm(axis)
+    if max(values) / min(values) < _NEAR:
+        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axis.set_minor_locator(NullLocator())
+
+
+def note(figure: Figure, words: str) -> None:
+    """What stands below the whole figure, in lines as long as it is wide; axes alone would cut it off."""
+    figure.supxlabel(textwrap.fill(words, round(_LETTERS * figure.get_figwidth())), fontsize=9)
 
 
 def label(row: Row, look: Styles) -> str:
@@ -166,7 +206,7 @@ def bars(rows: Sequence[Row], look: Styles, names: Sequence[str]) -> Figure | No
     chosen = [look[row.adapter, row.variant] for row in rows]
     # tick labels of neighbouring panels need room
     layout = ConstrainedLayoutEngine(wspace=0.08)
-    drawn = Figure(figsize=(8, 1.3 + 0.45 * len(rows)), layout=layout)
+    drawn = Figure(figsize=(WIDTH, 1.3 + 0.45 * len(rows)), layout=layout)
     all_axes = drawn.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, panel in zip(all_axes, panels, strict=True):
         values = [

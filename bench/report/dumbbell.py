@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from bench.report import text
-from bench.report.drawing import INK, LIMIT, Kind, Styles, plain_logarithm
+from bench.report.drawing import INK, LIMIT, WIDTH, Kind, Styles, narrow_logarithm
 from bench.report.sections import Row, Section
 from bench.report.versus import fastest_of
 
@@ -24,7 +24,7 @@ def _draw(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
     pairs = [(example, ours) for example, ours in pairs if _pace(example) and _pace(ours)]
     if not pairs:
         return None
-    figure = Figure(figsize=(8, 1.7 + 0.5 * len(pairs)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.7 + 0.5 * len(pairs)), layout="constrained")
     axes = figure.subplots()
     for place, (example, ours) in enumerate(pairs):
         ends = _pace(example), _pace(ours)
@@ -39,7 +39,7 @@ def _draw(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
     if limits:
         axes.axvline(min(limits), color=LIMIT, linewidth=1.6, linestyle="--", label="limit")
     axes.set_xscale("log")
-    plain_logarithm(axes.xaxis)
+    narrow_logarithm(axes.xaxis, [*limits, *(_pace(row) for pair in pairs for row in pair)])
     axes.set_yticks(range(len(pairs)), [example.adapter for example, _ in pairs])
     axes.set_ylim(len(pairs) - 0.5, -0.5)
     axes.set_xlabel("seconds per epoch, logarithmic")
@@ -65,4 +65,4 @@ def _finding(section: Section, example: Row, ours: Row) -> str:
     return f"{example.adapter}'s own example takes {text.times(difference.ratio.ratio)} times as long"
 
 
-BESIDE = Kind("beside", "each framework beside its own example", _draw, needs="make versus runs them")
+BESIDE = Kind("beside", "each framework beside its own example", "speed", _draw, command="make versus")

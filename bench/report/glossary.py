@@ -26,6 +26,11 @@ _COMPARISON: tuple[tuple[str, str], ...] = (
         "on this machine. With several seeds, each is one value and the interval is that over seeds.",
     ),
     (
+        "time / fastest",
+        "As time / baseline, beside the row that is fastest by its median. Which of several tied rows that "
+        "is depends on the run; the letters say which are tied.",
+    ),
+    (
         "disturbed",
         "A turn in which others took more than 6 % of the cores that its threads need. It stays in the "
         "record and out of the comparison.",
@@ -60,9 +65,10 @@ _CERTIFICATES: tuple[tuple[str, str], ...] = (
     ),
     (
         "plots",
+        "A colour is a framework, the same in every plot and run; a marker, a dash or a hatch is a variant. "
         "Every point is one seed, or one round where the title speaks of rounds. Bars, the numbers beside "
-        "them and lines over sizes are medians; lines of a sweep go through means. Curves that coincide lie "
-        "on one another, and their points show as rings or side by side.",
+        "them and lines over sizes are medians; lines of a sweep go through means. Frameworks whose curves "
+        "coincide share a line.",
     ),
 )
 

@@ -62,8 +62,8 @@ PAGE = Page(
     work=_work,
     floor=_floor,
     plots=(
-        Kind("times", "forward and backward", _time_bars),
-        Kind("memory", "peak memory", memory_bars),
+        Kind("times", "forward and backward", "speed", _time_bars),
+        Kind("memory", "peak memory", "memory", memory_bars),
     ),
     terms=(
         (

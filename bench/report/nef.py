@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from statistics import mean, median
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
@@ -18,14 +18,28 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from bench.measure.peaks import Peaks
 from bench.records import Cell, Record
 from bench.report import text
-from bench.report.drawing import INK, Kind, Styles, bars, label, memory_bars, plain_logarithm, stroke
+from bench.report.drawing import (
+    INK,
+    WIDTH,
+    Kind,
+    Styles,
+    bars,
+    label,
+    memory_bars,
+    note,
+    plain_logarithm,
+    stroke,
+)
 from bench.report.figures import FIGURES, Figure
 from bench.report.operations import FLOOR, least_seconds
 from bench.report.pages import Page
 from bench.report.sections import Row, Section
 from bench.report.tables import Entry, Group, Heading, Table, by_tier, names, summary
 from tasks.nef import FAMILY
+from tasks.nef.model import Population, build_model
+from tasks.nef.model import rates as steady_rates
 from tasks.nef.operations import least_bytes, synaptic_operations
+from tasks.nef.spec import Nef
 
 # of one stimulus, and of metrics: their signs say something, which no figure's does
 SCORES = (
@@ -70,37 +84,66 @@ _LEGEND_COLUMNS = 4
 _SPREAD = 0.4  # share of the narrowest gap between two sizes that the points at one of them take
 
 
+def _one(section: Section, rows: Sequence[Row], what: str) -> tuple[Row, Any] | None:
+    """The baseline, or the first row that kept it, and what it shows: the others are proved equal."""
+    for row in sorted(rows, key=lambda row: " ".join(row.key) != section.baseline):
+        if shown := row.shown(what):
+            return row, shown
+    return None
+
+
 def _output_against_ideal(section: Section, rows: Sequence[Row], look: Styles) -> Drawing | None:
-    """A line of panels per row, a column per stimulus, all on the same axes."""
-    found = [(row, row.shown("recordings")) for row in rows]
-    known = [(row, {one["stimulus"]: one for one in recordings}) for row, recordings in found if recordings]
-    if not known:
+    """A panel per stimulus, all on the same axes."""
+    if not (found := _one(section, rows, "recordings")):
         return None
-    stimuli = list(dict.fromkeys(stimulus for _, curves in known for stimulus in curves))
-    figure = Drawing(figsize=(8, 1.4 + 0.8 * len(known)), layout="constrained")
-    panels = figure.subplots(len(known), len(stimuli), sharex=True, sharey=True, squeeze=False)
-    for axes, stimulus in zip(panels[0], stimuli, strict=True):
-        axes.set_title(stimulus)
-    for line, (row, curves) in zip(panels, known, strict=True):
-        _name(line[0], label(row, look))
-        for axes, stimulus in zip(line, stimuli, strict=True):
-            axes.yaxis.set_major_locator(MaxNLocator(3))
-            axes.margins(x=0)
-            sns.despine(ax=axes)
-            if curve := curves.get(stimulus):
-                seconds = curve["seconds"] * np.arange(len(curve["decoded"]))
-                axes.plot(
-                    seconds, curve["decoded"], color=look[row.adapter, row.variant].colour, linewidth=1.3
-                )
-                axes.plot(seconds, curve["ideal"], color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
+    row, recordings = found
+    figure = Drawing(figsize=(WIDTH, 2.7), layout="constrained")
+    panels = figure.subplots(1, len(recordings), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, curve in zip(panels, recordings, strict=True):
+        axes.set_title(curve["stimulus"], fontsize=9.5)
+        axes.yaxis.set_major_locator(MaxNLocator(3))
+        axes.margins(x=0)
+        sns.despine(ax=axes)
+        seconds = curve["seconds"] * np.arange(len(curve["decoded"]))
+        axes.plot(seconds, curve["decoded"], color=look[row.key].colour, linewidth=1.3)
+        axes.plot(seconds, curve["ideal"], color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
     n = _own_n(section.cell)
-    figure.supxlabel(f"time (s); one network, n = {n}; dashed: its ideal", fontsize=10)
+    note(figure, f"time (s); one network of {row.adapter}, n = {n}; dashed: its ideal")
+    if errors := row.values("rmse"):
+        error = FIGURES["rmse"].spell(median(errors))
+        figure.suptitle(
+            f"{section.title} on {section.cell.device}: networks follow their ideal, RMSE {error}"
+        )
     return figure
 
 
-def _name(axes: Axes, name: str) -> None:
-    """The name of a line of panels, beside its first one."""
-    axes.set_ylabel(name, rotation=0, ha="right", va="center")
+def _tuning_curves(section: Section, rows: Sequence[Row], look: Styles) -> Drawing | None:
+    """Rates of the raster's neurons over what they represent, from the arrays that every adapter is given."""
+    if not (found := _one(section, rows, "raster")):
+        return None
+    row, raster = found
+    task, population = _first_network(row.records[0].cell, raster["ensemble"])
+    values, count = np.linspace(-1, 1, 201), len(raster["spikes"])
+    currents = population.gain * (values[:, None] * population.encoders[:, 0]) + population.bias
+    figure = Drawing(figsize=(WIDTH, 2.9), layout="constrained")
+    axes = figure.subplots()
+    for encoder, dash in ((1, "-"), (-1, "--")):
+        chosen = np.flatnonzero(population.encoders[:count, 0] == encoder)
+        axes.plot(
+            values, steady_rates(task, currents[:, chosen]), dash, color=look[row.key].colour, linewidth=1.0
+        )
+    axes.set_ylabel("spikes per second")
+    axes.margins(x=0)
+    sns.despine(ax=axes)
+    note(figure, f"represented value; {count} neurons of ensemble {raster['ensemble']}; dashed: encoder -1")
+    figure.suptitle(f"{section.title}: every neuron begins to fire at a value of its own")
+    return figure
+
+
+def _first_network(cell: Cell, ensemble: str) -> tuple[Nef, Population]:
+    """The task, and the neurons that were drawn for the first network of a cell."""
+    task = FAMILY.tasks[cell.task](**cell.task_values)
+    return task, build_model(task, cell.seed * task.seeds).populations[ensemble]
 
 
 def _rmse_over_n(section: Section, rows: Sequence[Row], look: Styles) -> Drawing | None:
@@ -110,7 +153,7 @@ def _rmse_over_n(section: Section, rows: Sequence[Row], look: Styles) -> Drawing
     if len(sizes) < 2:
         return None
     height = 3.4 + 0.22 * math.ceil(len(rows) / _LEGEND_COLUMNS)
-    figure = Drawing(figsize=(8, height), layout="constrained")
+    figure = Drawing(figsize=(WIDTH, height), layout="constrained")
     panels = figure.subplots(1, len(found), sharex=True, sharey=True, squeeze=False)[0]
     gap = min(larger / smaller for smaller, larger in pairwise(sizes))
     handles: dict[int, Line2D] = {}
@@ -135,39 +178,43 @@ def _rmse_over_n(section: Section, rows: Sequence[Row], look: Styles) -> Drawing
         plain_logarithm(axes.yaxis)
         sns.despine(ax=axes)
     panels[0].set_ylabel("RMSE, logarithmic")
-    panels[len(panels) // 2].set_xlabel("n, neurons of a 1-D ensemble (points at one n stand side by side)")
+    panels[len(panels) // 2].set_xlabel("n, neurons of a 1-D ensemble")
     known = [handles[place] for place in sorted(handles)]
     figure.legend(handles=known, loc="outside lower left", ncols=_LEGEND_COLUMNS)
     return figure
 
 
 def _raster(section: Section, rows: Sequence[Row], look: Styles) -> Drawing | None:
-    """A panel per row, a line of ticks per neuron of the first network's output."""
-    found = [(row, row.shown("raster")) for row in rows]
-    known = [(row, raster) for row, raster in found if raster]
-    if not known:
+    """A line of ticks per neuron of the first network's output, those alike side by side."""
+    if not (found := _one(section, rows, "raster")):
         return None
-    figure = Drawing(figsize=(8, 1.2 + 0.85 * len(known)), layout="constrained")
-    panels = figure.subplots(len(known), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, (row, raster) in zip(panels, known, strict=True):
-        # one line with gaps: a path for each spike would make the file several times as large
-        times = [np.repeat(neuron, 3) for neuron in raster["spikes"]]
-        heights = [
-            np.tile([place - 0.4, place + 0.4, np.nan], len(neuron))
-            for place, neuron in enumerate(raster["spikes"])
-        ]
-        colour = look[row.adapter, row.variant].colour
-        axes.plot(np.concatenate(times), np.concatenate(heights), color=colour, linewidth=0.9)
-        axes.set(xlim=(raster["start"], raster["stop"]), ylim=(len(raster["spikes"]) - 0.4, -0.6), yticks=[])
-        axes.grid(visible=False)
-        _name(axes, label(row, look))
-        sns.despine(ax=axes, left=True)
-    raster = known[0][1]
-    figure.supxlabel(
-        f"time (s); {len(raster['spikes'])} neurons of ensemble {raster['ensemble']}, a line each; "
-        f"stimulus {raster['stimulus']}, one network",
-        fontsize=10,
+    row, raster = found
+    _, population = _first_network(row.records[0].cell, raster["ensemble"])
+    # by the encoder, then by where on its way the neuron begins to fire
+    starts = population.encoders[:, 0] * (1 - population.bias) / population.gain
+    order = sorted(
+        range(len(raster["spikes"])), key=lambda neuron: (population.encoders[neuron, 0], starts[neuron])
     )
+    spikes = [raster["spikes"][neuron] for neuron in order]
+    figure = Drawing(figsize=(WIDTH, 2.9), layout="constrained")
+    axes = figure.subplots()
+    # one line with gaps: a path for each spike would make the file several times as large
+    times = [np.repeat(neuron, 3) for neuron in spikes]
+    heights = [
+        np.tile([place - 0.4, place + 0.4, np.nan], len(neuron)) for place, neuron in enumerate(spikes)
+    ]
+    axes.plot(np.concatenate(times), np.concatenate(heights), color=look[row.key].colour, linewidth=0.9)
+    axes.set(xlim=(raster["start"], raster["stop"]), ylim=(len(spikes) - 0.4, -0.6), yticks=[])
+    axes.grid(visible=False)
+    axes.set_ylabel("neuron, by encoder")
+    sns.despine(ax=axes, left=True)
+    note(
+        figure,
+        f"time (s); {len(spikes)} neurons of ensemble {raster['ensemble']}, a line each, those of encoder -1 "
+        f"above; stimulus {raster['stimulus']}, one network of {row.adapter}",
+    )
+    count = sum(map(len, spikes))
+    figure.suptitle(f"{section.title} on {section.cell.device}: {count:,} spikes carry the value")
     return figure
 
 
@@ -284,6 +331,16 @@ def _networks(cell: Cell) -> int:
     return int(cell.work["networks"])
 
 
+def _learned(section: Section) -> str:
+    """How far what the networks decode is from their ideal, over the frameworks that simulated them."""
+    figure = FIGURES["rmse"]
+    known = [median(values) for row in section.rows if row.comparable and (values := row.values(figure.name))]
+    if not known:
+        return ""
+    low, high = figure.spell(min(known)), figure.spell(max(known))
+    return f"RMSE {low} in all" if low == high else f"RMSE {low} to {high}"
+
+
 def _work(cell: Cell) -> str:
     return f"{_networks(cell)} networks, {cell.work['steps']:,} steps"
 
@@ -303,16 +360,20 @@ PAGE = Page(
     proof="decoded error",
     of=_of,
     work=_work,
+    learned=_learned,
     tables=(
         ("By stimulus", _by_stimulus),
         ("Synaptic operations and distance to the floor", _operations),
     ),
     plots=(
-        Kind("output", "output against ideal", _output_against_ideal),
-        Kind("raster", "spike raster", _raster),
-        Kind("rmse-n", "RMSE over n", _rmse_over_n, needs="it takes several sizes of the network"),
-        Kind("speed", "simulation speed, build and first run", _speed_bars),
-        Kind("memory", "peak memory", memory_bars),
+        Kind("output", "output against ideal", "networks", _output_against_ideal),
+        Kind("tuning", "tuning curves", "networks", _tuning_curves),
+        Kind("raster", "spike raster", "networks", _raster),
+        Kind(
+            "rmse-n", "RMSE over n", "learning", _rmse_over_n, needs="it takes several sizes of the network"
+        ),
+        Kind("speed", "simulation speed, build and first run", "speed", _speed_bars),
+        Kind("memory", "peak memory", "memory", memory_bars),
     ),
     terms=(
         *((score.heading, score.meaning) for score in SCORES[1:]),

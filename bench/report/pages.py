@@ -37,6 +37,10 @@ def _of_nothing(record: Record) -> Mapping[str, str]:
     return {}
 
 
+def _nothing_learned(section: Section) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """How the sections of one family are shown; figures are named as in bench/report/figures.py.
@@ -44,7 +48,8 @@ class Page:
     ``quality`` and ``pace`` have a column even where nobody measured them, ``others`` only where
     somebody did; without any of them a section has all figures that were measured.  ``proof`` is the
     deviation that its certificates are summed up by.  ``of``: what a figure of one record is made of,
-    as "2 epochs".  ``work``: what a cell does, in words.  ``floor``: the least that the pace of a cell
+    as "2 epochs".  ``work``: what a cell does, in words.  ``learned``: what a section says of quality, in
+    words.  ``floor``: the least that the pace of a cell
     can be on a machine of these peaks.  ``tables`` stand below the comparison by their titles, made from a
     section and the machine's peaks, None where they are unknown.  ``terms`` are
     words that only this family's tables and plots need.
@@ -56,6 +61,7 @@ class Page:
     proof: str = ""
     of: Callable[[Record], Mapping[str, str]] = _of_nothing
     work: Callable[[Cell], str] = work_in_words
+    learned: Callable[[Section], str] = _nothing_learned
     floor: Callable[[Cell, Peaks], float] | None = None
     tables: tuple[tuple[str, Callable[[Section, Peaks | None], Table]], ...] = ()
     plots: tuple[Kind, ...] = ()

@@ -6,6 +6,7 @@ They are no figures: networks that are compared with nothing are shown as well.
 from __future__ import annotations
 
 import base64
+import textwrap
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,13 +18,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from bench.report.drawing import INK, Kind, Styles, label
+from bench.report.drawing import INK, WIDTH, Kind, Styles, label, note
 from bench.report.sections import Row, Section
 
 Float = NDArray[np.float64]
 Shown = Mapping[str, Any]  # what a record shows
 
-_LINE = 0.55  # height of a line of answers, in images
+_LINE = 0.75  # height of a line of answers, in images
+_NAMES = 34  # letters in a line of names
 _COLUMNS = 5  # rasters in a line
 _SINGLE = 3  # steps of an image as spikes that are shown by themselves
 # what is wrong stands in a box: no colour is needed to see it
@@ -35,32 +37,37 @@ _WRONG: dict[str, Any] = {
 
 def _answers(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
     """The images in a line, and a line below it for each row: what its network takes them for."""
-    known = [(row, found) for row in section.rows if (found := row.shown("tested"))]
-    if not known:
+    every = [(label(row, look), found) for row in section.rows if (found := row.shown("tested"))]
+    if not every:
         return None
-    shown = known[0][1]
+    shown = every[0][1]
+    # those that take every image for the same share a line
+    alike: dict[tuple[int, ...], list[str]] = {}
+    for name, found in every:
+        alike.setdefault(tuple(found["found"]), []).append(" ".join(name.split()))
+    known = list(alike.items())
     labels = shown["labels"]
     lines = 1 + _LINE * len(known)
-    figure = Figure(figsize=(8, 1.1 + 0.6 * lines), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.2 + 0.42 * lines), layout="constrained")
     axes = figure.subplots()
     _tiles(axes, _images(shown)[None])
     axes.set(xlim=(-0.5, len(labels) - 0.5), ylim=(lines - 0.5, -0.5))
-    axes.set_xticks(range(len(labels)), [f"digit {own}" for own in labels])
+    axes.set_xticks(range(len(labels)), [str(own) for own in labels])
     places = [0.5 + _LINE * (line + 0.5) for line in range(len(known))]
-    axes.set_yticks(places, [label(row, look) for row, _ in known])
+    axes.set_yticks(places, [textwrap.fill(", ".join(names), _NAMES) for _, names in known], fontsize=8)
     scores = []
-    for height, (_, found) in zip(places, known, strict=True):
-        right = [taken == own for taken, own in zip(found["found"], labels, strict=True)]
-        for place, taken in enumerate(found["found"]):
+    for height, (answers, _) in zip(places, known, strict=True):
+        right = [taken == own for taken, own in zip(answers, labels, strict=True)]
+        for place, taken in enumerate(answers):
             style = {} if right[place] else _WRONG
             axes.text(place, height, str(taken), ha="center", va="center", **style)
         scores.append(sum(right))
         axes.text(len(labels) - 0.4, height, f"{scores[-1]} right", va="center")
-    seeds = {row.records[0].cell.seed for row, _ in known}
-    figure.supxlabel(
+    seeds = {row.records[0].cell.seed for row in section.rows if row.records}
+    note(
+        figure,
         f"the first test image of each digit, and what the trained networks take it for (seed {min(seeds)}); "
         "boxed: wrong",
-        fontsize=10,
     )
     figure.suptitle(f"{_where(section)}: {_range(scores)} of {len(labels)} images right")
     return figure
@@ -87,7 +94,7 @@ def _poisson(section: Section, image: Float, digit: int, spikes: Float) -> Figur
     pixels = spikes.reshape(-1, steps).T
     pictures = pixels.reshape(steps, *image.shape)
     single, mean = pictures[:_SINGLE], pictures.mean(axis=0)
-    figure = Figure(figsize=(8, 5.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 5.2), layout="constrained")
     top, below = figure.subplots(2, 1, gridspec_kw={"height_ratios": (1, 1.6)})
     _tiles(top, np.stack([image, *single, mean])[None])
     names = ["the image", *(f"step {step}" for step in range(1, len(single) + 1)), f"mean of {steps}"]
@@ -95,9 +102,9 @@ def _poisson(section: Section, image: Float, digit: int, spikes: Float) -> Figur
     top.set_yticks([])
     _raster(below, pixels)
     below.set_ylabel("pixel, line by line")
-    figure.supxlabel(
+    note(
+        figure,
         f"{_steps(section, steps)}; dark: a spike; the darker a pixel of the image, the likelier it spikes",
-        fontsize=10,
     )
     off = 100 * float(np.abs(mean - image).mean())
     figure.suptitle(f"{_where(section)}: a {digit} as Poisson spikes, whose mean is {off:.1f} % off")
@@ -111,15 +118,15 @@ def _maps(section: Section, image: Float, digit: int, spikes: Float, name: str) 
     lines = _enlarged(np.concatenate([spikes, rates[None]]), image.shape)
     inputs = np.broadcast_to(image, (steps + 1, 1, *image.shape))
     tile = min(0.8, 6.6 / (channels + 1))
-    figure = Figure(figsize=(8, 1.2 + tile * (steps + 1)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.2 + tile * (steps + 1)), layout="constrained")
     axes = figure.subplots()
     _tiles(axes, np.concatenate([inputs, lines], axis=1))
-    axes.set_xticks(range(channels + 1), ["image", *(f"channel {1 + place}" for place in range(channels))])
+    axes.set_xticks(range(channels + 1), ["image", *(str(1 + place) for place in range(channels))])
     axes.set_yticks(range(steps + 1), [*(f"step {1 + place}" for place in range(steps)), "rate"])
-    figure.supxlabel(
-        f"{_steps(section, steps)}; dark: a spike of the first layer of neurons, or a high rate; "
-        f"network of {name}",
-        fontsize=10,
+    note(
+        figure,
+        f"{_steps(section, steps)}; dark: a spike of the first layer of neurons, by its channels, or a high "
+        f"rate; network of {name}",
     )
     shares = [round(100 * share) for share in rates.mean(axis=(1, 2))]
     figure.suptitle(f"{_where(section)}: a {digit} makes {_range(shares)} % of a channel fire at a step")
@@ -141,7 +148,7 @@ def _output_spikes(section: Section, rows: Sequence[Row], look: Styles) -> Figur
     spikes = _bits(traced["outputs"])
     labels = [tested["labels"][place] for place in traced["images"]]
     lines = -(-len(labels) // _COLUMNS)
-    figure = Figure(figsize=(8, 1.1 + 1.9 * lines), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.1 + 1.9 * lines), layout="constrained")
     panels = figure.subplots(lines, _COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
     right = 0
     for number, (axes, own, taken) in enumerate(zip(panels, labels, traced["found"], strict=False)):
@@ -153,9 +160,9 @@ def _output_spikes(section: Section, rows: Sequence[Row], look: Styles) -> Figur
         right += own == taken
     for axes in panels[len(labels) :]:
         axes.set_axis_off()
-    figure.supxlabel(
+    note(
+        figure,
         f"{_steps(section, len(spikes))}; dark: a spike; boxed: read wrong; network of {_name(row, look)}",
-        fontsize=10,
     )
     figure.supylabel("output neuron", fontsize=10)
     figure.suptitle(f"{_where(section)}: output spikes, {right} of {len(labels)} images read right")
@@ -234,7 +241,7 @@ def _unpacked(text: str) -> bytes:
 
 
 PICTURES = (
-    Kind("answers", "what ten test images are taken for", _answers),
-    Kind("first-spikes", "where an image first becomes spikes", _first_spikes),
-    Kind("output-spikes", "output spikes", _output_spikes),
+    Kind("answers", "what ten test images are taken for", "networks", _answers),
+    Kind("first-spikes", "where an image first becomes spikes", "networks", _first_spikes),
+    Kind("output-spikes", "output spikes", "networks", _output_spikes),
 )

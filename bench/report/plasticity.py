@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bench.measure.peaks import Peaks
 from bench.records import Cell, Record
-from bench.report.drawing import Kind, Styles, bars, label, memory_bars
+from bench.report.drawing import WIDTH, Kind, Styles, bars, label, memory_bars, note
 from bench.report.pages import Page
 from bench.report.sections import Row, Section
 from bench.report.tables import Entry, Heading, Table, by_tier, names
@@ -37,7 +37,7 @@ def _receptive_fields(section: Section, rows: Sequence[Row], look: Styles) -> Dr
     shares = [len(picture) for picture in pictures]
     width = max(picture.shape[1] for picture in pictures)
     heights = [0.45 + 8 * share / width for share in shares]
-    figure = Drawing(figsize=(8, 0.7 + sum(heights)), layout="constrained")
+    figure = Drawing(figsize=(WIDTH, 0.7 + sum(heights)), layout="constrained")
     panels = figure.subplots(len(known), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
     for axes, (row, fields), picture in zip(panels, known, pictures, strict=True):
         axes.imshow(picture, cmap="Greys", interpolation="nearest")
@@ -47,7 +47,7 @@ def _receptive_fields(section: Section, rows: Sequence[Row], look: Styles) -> Dr
             line, column = divmod(place, _COLUMNS)
             corner = column * (_SIDE + 1) + 1, line * (_SIDE + 1) + 1
             axes.text(*corner, "" if own < 0 else str(own), va="top", fontsize=6, color=_ON_WHITE)
-    figure.supxlabel("weights of the first neurons, darker is larger, each with its digit", fontsize=10)
+    note(figure, "weights of the first neurons, darker is larger, each with its digit")
     return figure
 
 
@@ -73,7 +73,7 @@ def _confusion(section: Section, rows: Sequence[Row], look: Styles) -> Drawing |
     if not known:
         return None
     lines = -(-len(known) // _PANELS)
-    figure = Drawing(figsize=(8, 0.6 + 2.9 * lines), layout="constrained")
+    figure = Drawing(figsize=(WIDTH, 0.6 + 2.9 * lines), layout="constrained")
     panels = figure.subplots(lines, _PANELS, squeeze=False).ravel()
     for axes, (row, counts) in zip(panels, known, strict=False):
         shares = 100 * counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
@@ -88,7 +88,7 @@ def _confusion(section: Section, rows: Sequence[Row], look: Styles) -> Drawing |
         sns.despine(ax=axes, left=True, bottom=True)
     for axes in panels[len(known) :]:
         axes.set_axis_off()
-    figure.supxlabel("taken for, in % of the digit's test images", fontsize=10)
+    note(figure, "taken for, in % of the digit's test images")
     figure.supylabel("digit", fontsize=10)
     return figure
 
@@ -144,10 +144,10 @@ PAGE = Page(
     work=_work,
     tables=(("Diagnosis", _diagnoses),),
     plots=(
-        Kind("fields", "receptive fields", _receptive_fields),
-        Kind("confusion", "confusion", _confusion),
-        Kind("training", "training and evaluation time", _time_bars),
-        Kind("memory", "peak memory", memory_bars),
+        Kind("fields", "receptive fields", "networks", _receptive_fields),
+        Kind("confusion", "confusion", "networks", _confusion),
+        Kind("training", "training and evaluation time", "speed", _time_bars),
+        Kind("memory", "peak memory", "memory", memory_bars),
     ),
     terms=(
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,23 +15,29 @@ import seaborn as sns
 from matplotlib import style
 from matplotlib.figure import Figure
 
-from bench.report import rounds
-from bench.report.drawing import RC, Kind, Styles
+from bench.report import findings, rounds
+from bench.report.drawing import RC, Kind, Question, Styles
 from bench.report.sections import Section
 from bench.report.sweep_plot import draw as draw_sweep
 from bench.report.sweeps import Sweep
 from bench.report.text import first_line
+
+_LETTERS = 10.0  # of a title, in an inch of the figure
+
+_MARKS = re.compile(r'<g(?P<clip>( clip-path="[^"]*")?)>\n(?P<marks>(\s*<use [^>]*/>\n)+)')
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """One finished plot; ``svg`` is the whole file."""
+    """One finished plot; ``svg`` is the whole file, ``what`` says what is drawn, ``title`` what it found."""
 
     name: str
     title: str
+    what: str
     svg: str
+    question: Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,32 +56,42 @@ def plots(section: Section, kinds: Sequence[Kind], look: Styles) -> Plots:
     for kind in (rounds.KIND, *kinds):
         name = f"{section.slug}-{kind.name}"
         title = f"{section.title} on {section.cell.device}: {kind.what}"
-        needs = f"{kind.what} ({kind.needs})" if kind.needs else kind.what
-        _add(found, name, title, kind.what, needs, partial(kind.draw, section, rows, look))
-    return found
+        add(found, name, title, kind.what, kind.question, partial(kind.draw, section, rows, look))
+    lacking = [_needs(kind) for kind in (rounds.KIND, *kinds) if kind.what in found.lacking]
+    return Plots(found.made, lacking, found.broken)
+
+
+def _needs(kind: Kind) -> str:
+    needs = kind.needs or kind.command
+    return f"{kind.what} ({needs})" if needs else kind.what
 
 
 def sweep_plots(sweep: Sweep, look: Styles) -> Plots:
     """The plot of a sweep."""
     found = Plots([], [], [])
-    _add(found, sweep.slug, sweep.title, sweep.title, sweep.title, partial(draw_sweep, sweep, look))
+    what = f"quality, time and memory over {sweep.key.replace('_', ' ')}"
+    title = sweep.title
+    if len({adapter for adapter, _ in sweep.lines()}) > 1 and not sweep.untimed:
+        title += f". {findings.counted([section for _, section in sweep.points], 'values')}"
+    add(found, sweep.slug, title, what, "speed", partial(draw_sweep, sweep, look))
     return found
 
 
-def _add(
-    found: Plots, name: str, title: str, what: str, needs: str, draw: Callable[[], Figure | None]
+def add(
+    found: Plots, name: str, title: str, what: str, question: Question, draw: Callable[[], Figure | None]
 ) -> None:
     """Draw one more plot, or say what it lacks or that it is broken."""
     try:
         with _drawing():
             figure = draw()
             if figure is None:
-                found.lacking.append(needs)
+                found.lacking.append(what)
                 return
             # a plot whose finding stands in its own title keeps that
             title = figure.get_suptitle() or title
-            figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, fontweight="bold")
-            found.made.append(Plot(name, title, _svg(figure)))
+            wrapped = textwrap.fill(title, round(_LETTERS * figure.get_figwidth()))
+            figure.suptitle(wrapped, x=0.01, ha="left", fontsize=11, fontweight="bold")
+            found.made.append(Plot(name, title, what, _svg(figure), question))
     except Exception as error:  # a picture is never worth the tables
         _LOG.warning("plot %s could not be drawn: %s", name, first_line(str(error)) or type(error).__name__)
         found.broken.append(what)
@@ -91,4 +108,15 @@ def _svg(figure: Figure) -> str:
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     # a hundredth of a point is finer than any screen, and half of the file
-    return re.sub(r'(?<= d=")[^"]*', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), file.getvalue())
+    svg = re.sub(r'(?<= d=")[^"]*', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), file.getvalue())
+    return _MARKS.sub(_styled_together, svg)
+
+
+def _styled_together(marks: re.Match[str]) -> str:
+    """The markers of one line with their style said once, their places as exact as paths."""
+    styles = set(re.findall(r' style="([^"]*)"', marks[0]))
+    if len(styles) != 1:
+        return marks[0]
+    places = re.sub(r'(?<=[xy]=")[^"]*', lambda value: f"{float(value[0]):.2f}", marks["marks"])
+    bare = re.sub(r' style="[^"]*"', "", places)
+    return f'<g{marks["clip"]} style="{styles.pop()}">\n{bare}'

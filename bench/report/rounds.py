@@ -7,19 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import seaborn as sns
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator
 
 from bench.records import Record
-from bench.report.drawing import INK, PAPER, Kind, Styles, plain_logarithm
+from bench.report.drawing import INK, PAPER, WIDTH, Kind, Styles, narrow_logarithm, note
 from bench.report.sections import Row, Section
 from bench.report.sentences import interval, percent
 from bench.report.statistics import Ratio, floor, in_rounds
 from bench.report.text import times
 
 _SPREAD = 0.56  # of a line's height, taken by its rounds from first to last
-_NEAR = 4.0  # largest ratio over smallest
 _GREY = "#6b7280"  # of the control, which is no framework
 
 
@@ -39,7 +36,7 @@ def draw(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
     lines = [line for line in _lines(section, rows, look) if line.dots]
     if not lines:
         return None
-    figure = Figure(figsize=(8, 1.5 + 0.5 * len(lines)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.5 + 0.5 * len(lines)), layout="constrained")
     axes = figure.subplots()
     counts = floor(section.control)
     if counts is not None:
@@ -73,12 +70,12 @@ def draw(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
             axes.plot([line.ratio.ratio] * 2, [place - 0.3, place + 0.3], color=INK, linewidth=1.6, zorder=4)
     axes.set_xscale("log")
     # below the whole figure: below the axes alone it would be cut off at the right
-    figure.supxlabel(
-        f"time / that of {section.baseline} in the same round, logarithmic; below 1: faster\n"
+    note(
+        figure,
+        f"time / that of {section.baseline} in the same round, logarithmic; below 1: faster; "
         "black: median and 95 % interval; hollow: disturbed and left out; grey: gaps that don't count",
-        fontsize=axes.xaxis.label.get_fontsize(),
     )
-    _ticks(axes.xaxis, [ratio for line in lines for ratio, _ in line.dots])
+    narrow_logarithm(axes.xaxis, [ratio for line in lines for ratio, _ in line.dots])
     axes.set_yticks(range(len(lines)), [_label(line) for line in lines])
     axes.set_ylim(len(lines) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
@@ -118,17 +115,10 @@ def _label(line: _Line) -> str:
     return f"{line.name}\n{times(line.ratio.ratio)} ({interval(line.ratio)})" if line.ratio else line.name
 
 
-def _ticks(axis: Axis, ratios: Sequence[float]) -> None:
-    """Numbers as they are; the steps of a logarithmic axis are too far apart for ratios near 1."""
-    plain_logarithm(axis)
-    if max(ratios) / min(ratios) < _NEAR:
-        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-        axis.set_minor_locator(NullLocator())
-
-
 KIND = Kind(
     "rounds",
     "every round beside the baseline's",
+    "speed",
     draw,
     needs="it takes rounds of two frameworks or of a control",
 )

@@ -11,6 +11,8 @@ from bench.report.sections import PENDING, Section
 from bench.report.statistics import DISTURBED, NOTABLE, Ratio, floor, reach
 from bench.report.text import times
 
+_MOST = 6  # controls that are named one by one
+
 
 def same_work(manifest: Manifest, records: Sequence[Record], pages: Mapping[str, Page]) -> str:
     """How many certificates passed, and how near the closest ones came to their bounds.
@@ -26,7 +28,8 @@ def same_work(manifest: Manifest, records: Sequence[Record], pages: Mapping[str,
     if len(found) < planned:
         others[PENDING] = planned - len(found)
     left = ", ".join(f"{count} {status}" for status, count in others.items())
-    parts = [f"{len(passed)} of {planned} certificates passed" + (f" ({left})" if left else "")]
+    word = "Yes" if len(passed) == planned else "Not all"
+    parts = [f"{word}: {len(passed)} of {planned} certificates passed" + (f" ({left})" if left else "")]
     metrics = [(record.cell.family, metric) for record in passed for metric in record.metrics]
     exact = [m for _, m in metrics if m.metric == "spike difference" and m.of.get("precision") == "float64"]
     if exact:
@@ -63,6 +66,9 @@ def noise(sections: Sequence[Section]) -> str:
     adapters = {heat.cell.adapter for section in sections for heat in section.heats}
     name = f"{adapters.pop()} beside itself" if len(adapters) == 1 else "the baseline beside itself"
     by_task = ", ".join(f"{title} {percent(moved)}" for title, moved in moves.items())
+    if len(moves) > _MOST:
+        least, most = (choose(moves, key=moves.__getitem__) for choose in (min, max))
+        by_task = f"{least} {percent(moves[least])} and up to {percent(moves[most])}, {most}"
     return (
         f"The control ({name}) moves {by_task}: "
         f"smaller differences, and any below {percent(NOTABLE)}, do not count."
@@ -74,16 +80,10 @@ def how_sure(sections: Sequence[Section]) -> str:
     heats = [(section, heat) for section in sections for heat in section.heats]
     parts = [noise(sections)]
     if any(heat.turns for _, heat in heats):
-        per_task: dict[str, list[int]] = {}
-        for section, heat in heats:
-            counts = per_task.setdefault(section.title, [0, 0])
-            counts[0] += heat.disturbed
-            counts[1] += heat.turns
-        disturbed, turns = (sum(counts) for counts in zip(*per_task.values(), strict=True))
-        tasks = ", ".join(f"{title} {some} of {every}" for title, (some, every) in per_task.items() if some)
+        disturbed, turns = sum(heat.disturbed for _, heat in heats), sum(heat.turns for _, heat in heats)
         parts.append(
             f"Left out, because others took more than {100 * DISTURBED:.0f} % of the cores in use: "
-            f"{disturbed:,} of {turns:,} turns" + (f" ({tasks})." if tasks else ".")
+            f"{disturbed:,} of {turns:,} turns."
         )
     if unknown := sum(
         turn.compared and turn.foreign is None for _, heat in heats for r in heat.records for turn in r.turns

@@ -8,20 +8,20 @@ from itertools import cycle
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from bench.report.drawing import INK, PAPER, Kind, Styles, label
+from bench.report.drawing import INK, PAPER, WIDTH, Kind, Styles, label
 from bench.report.sections import Row, Section
 
 WHOLE = "whole"
-# by a part's place in the record, which is that in the step: colour and hatch
+# by a part's place in the record, which is that in the step: greys are what all share, neurons in colour
 _LOOKS = (
-    ("#bbbbbb", ""),
-    ("#4477aa", ""),
-    ("#ee6677", "///"),
-    ("#dddddd", ""),
-    ("#aa3377", "xxx"),
-    ("#1a94b8", "..."),
-    ("#a08a00", ""),
-    ("#eeeeee", ""),
+    ("#8b929c", ""),
+    ("#6b7280", "///"),
+    ("#dd0066", ""),
+    ("#8b929c", "..."),
+    ("#6677ff", ""),
+    ("#6b7280", "xxx"),
+    ("#8b929c", "|||"),
+    ("#6b7280", ""),
 )
 ADDS_UP = 0.1  # share of the untouched step by which the parts may differ from it
 
@@ -39,7 +39,7 @@ def _draw(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
     known = [(row, parts) for row in rows if (parts := _parts(row))]
     if not known:
         return None
-    figure = Figure(figsize=(8, 1.9 + 0.5 * len(known)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.9 + 0.5 * len(known)), layout="constrained")
     axes = figure.subplots()
     names, shares = [], []
     for place, (row, parts) in enumerate(known):
@@ -74,4 +74,6 @@ def _draw(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
     return figure
 
 
-SPLIT = Kind("split", "where the time of a training step goes", _draw)
+SPLIT = Kind(
+    "split", "where the time of a training step goes", "speed", _draw, command="make bench PROFILE=split"
+)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from bench.report.drawing import INK, LIMIT, PAPER, Styles, plain_logarithm, stroke
+from bench.report.drawing import INK, LIMIT, PAPER, WIDTH, Styles, plain_logarithm, stroke
 from bench.report.sweeps import Sweep, Value
 from bench.report.text import plain
 
@@ -23,7 +23,7 @@ def draw(sweep: Sweep, look: Styles) -> Figure | None:
     lines = sweep.lines()
     if not (sweep.figures and lines):
         return None
-    figure = Figure(figsize=(8, 3.4 + 0.2 * len(lines)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 3.4 + 0.2 * len(lines)), layout="constrained")
     all_axes = figure.subplots(1, len(sweep.figures), squeeze=False)[0]
     for axes, shown in zip(all_axes, sweep.figures, strict=True):
         where = _places(axes, sweep)

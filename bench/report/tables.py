@@ -18,19 +18,24 @@ from tasks.families import families
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What stands in one place of a table; ``note`` is smaller, below or in brackets; ``tip`` on demand."""
+    """What stands in one place of a table; ``note`` is smaller, below or in brackets; ``tip`` on demand.
+
+    ``link``: where the page leads from here.
+    """
 
     text: str
     note: str = ""
     tip: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
     """The title of a column.
 
-    ``numeric`` is aligned to the right.  ``note`` is smaller, ``tip`` on demand.  ``below`` is a long text,
-    mostly empty, that says more about the row: the page gives it a line of its own beneath the row.
+    ``numeric`` is aligned to the right.  ``note`` is smaller, ``tip`` on demand, ``link`` where the page
+    leads from here.  ``below`` is a long text, mostly empty, that says more about the row: the page gives it
+    a line of its own beneath the row.
     """
 
     text: str
@@ -38,6 +43,7 @@ class Heading:
     below: bool = False
     note: str = ""
     tip: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
