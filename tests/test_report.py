@@ -185,6 +185,15 @@ def test_what_a_figure_is_made_of_stands_with_it_where_rows_differ(tmp_path: Pat
     assert row_of(text, "## csnn", "other")["s/epoch"] == "20.0 (2 epochs)"
 
 
+def test_a_run_without_a_gpu_says_so_and_what_would_measure_one(tmp_path: Path) -> None:
+    said = "No GPU was measured: make bench DEVICE=cuda would do that (docs/gpu.md)."
+    on_gpu = [done(cell("torch", device="cuda", baseline=True), 1.0), done(cell("norse"), 1.0)]
+    for form in report(tmp_path / "cpu", [done(cell("torch", baseline=True), 1.0)]):
+        assert said in form
+    for form in report(tmp_path / "cuda", on_gpu):
+        assert said not in form
+
+
 def test_absent_is_a_dash_and_zero_is_a_zero(tmp_path: Path) -> None:
     page, text = report(tmp_path, [done(cell("torch", "csnn"), figures={"spike_rate": 0.0})])
     row = row_of(text, "## csnn", "torch")

@@ -33,6 +33,6 @@ def _behind(section: Section) -> Iterator[float]:
     """How many times as long as the first each of those takes that are slower for sure."""
     rows = [row for row in section.rows if row.tier == "compared"]
     for row in rows:
-        if row.group.rstrip("?") != rows[0].group and (found := section.difference(row, rows[0])):
-            if found.ratio:
-                yield found.ratio.ratio
+        found = section.difference(row, rows[0]) if row.group.rstrip("?") != rows[0].group else None
+        if found and found.ratio:
+            yield found.ratio.ratio

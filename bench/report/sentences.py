@@ -119,7 +119,10 @@ def percent(ratio: float) -> str:
 
 
 def progress(manifest: Manifest, records: Iterable[Record]) -> str:
-    """How much of what was asked for has been done; certificates and controls are spoken of elsewhere."""
+    """How much of what was asked for has been done, and whether on a GPU.
+
+    Certificates and controls are spoken of elsewhere.
+    """
     total = sum(cell.stage == "run" for cell in manifest.cells)
     done = [record for record in records if record.cell.stage == "run"]
     endings = Counter(record.status for record in done)
@@ -127,4 +130,7 @@ def progress(manifest: Manifest, records: Iterable[Record]) -> str:
     state = f"All {total} cells are finished" if total != 1 else "The only cell is finished"
     if len(done) < total:
         state = f"Partial run: {len(done)} of {total} cells are finished"
-    return f"{state} ({counted})." if counted else f"{state}."
+    said = f"{state} ({counted})." if counted else f"{state}."
+    if any(cell.device == "cuda" for cell in manifest.cells):
+        return said
+    return f"{said} No GPU was measured: make bench DEVICE=cuda would do that (docs/gpu.md)."
