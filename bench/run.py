@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,8 +20,9 @@ from bench.environments import (
     unavailable_at_hand,
 )
 from bench.errors import UserError, unknown
+from bench.measure import gpu, peaks
 from bench.measure import machine as machines
-from bench.measure import peaks
+from bench.measure.card import Card, choose
 from bench.process import ALLOCATOR
 from bench.profile import Profile
 from bench.progress import Progress
@@ -73,7 +75,10 @@ def run(
         KeyboardInterrupt: what is finished is kept.
     """
     found = catalogue.discover(asked.adapters)
-    machine = machines.describe()
+    card = choose(os.environ.get("CUDA_VISIBLE_DEVICES")) if asked.device == "cuda" else None
+    machine = machines.describe(card)
+    if card:
+        say(f"On CUDA this is {card.name}, {card.place}.")
     settings = _settings(machine, asked)
     cells = plan.make_cells(
         profile,
@@ -106,12 +111,8 @@ def run(
         sets = [session.dataset_of(cell) for cell in cells if not cell.skip]
         data = datasets([each for each in sets if each], used, pythons, asked.data, say)
         if folder is None:
-            if settings["device"] == "cpu" and _times_anything(cells):
-                say("Measuring what the machine can do at most ...")
-                if found_peaks := peaks.measure(settings["threads"]):
-                    manifest = manifest.model_copy(update={"peaks": asdict(found_peaks)})
-                else:
-                    say("That failed: the report of this run shows no floor.")
+            if _times_anything(cells):
+                manifest = manifest.model_copy(update=_measured(manifest, card, say))
             folder = folders / manifest.run
             folder.mkdir()
             save_manifest(folder, manifest)
@@ -120,7 +121,7 @@ def run(
             say(f"Going on with run {folder.name}: {done} of {len(cells)} cells are done.")
         runs.point_latest(folder)
         means = session.Means(
-            adapters=found, pythons=pythons, data=data, results=asked.results, anew=asked.anew
+            adapters=found, pythons=pythons, data=data, results=asked.results, anew=asked.anew, card=card
         )
         return Done(folder, session.go(folder, means, progress), "complete")
 
@@ -138,6 +139,19 @@ def setup(asked: Asked, say: Say) -> None:
     data = datasets([each for each in sets if each], found, pythons, asked.data, say)
     where = "; ".join(f"{name} in {folder}" for name, folder in data.items())
     say(f"Ready: {', '.join(pythons)}; {where}")
+
+
+def _measured(manifest: Manifest, card: Card | None, say: Say) -> dict[str, Any]:
+    """What is measured before a run, by the manifest's names: the CPU's peaks, or a card at rest."""
+    if card:
+        watts = gpu.idle_watts(card)
+        known = {} if watts is None else {"idle_watts": watts}
+        return {"machine": manifest.machine | {"gpu": manifest.machine["gpu"] | known}}
+    say("Measuring what the machine can do at most ...")
+    if found := peaks.measure(manifest.settings["threads"]):
+        return {"peaks": asdict(found)}
+    say("That failed: the report of this run shows no floor.")
+    return {}
 
 
 def _times_anything(cells: Sequence[Cell]) -> bool:
@@ -161,8 +175,6 @@ def _settings(machine: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
     if asked.env == "current":
         # another interpreter is another run
         settings["interpreter"] = identify(interpreter_at_hand())
-    if asked.device == "cuda" and "gpu" not in machine:
-        raise UserError("--device cuda: the driver shows no NVIDIA GPU on this machine; use --device cpu")
     return settings
 
 

@@ -28,6 +28,7 @@ from tasks.measuring import Deviation
 
 Device = Literal["cpu", "cuda"]
 Precision = Literal["float32", "amp", "float64"]
+Environment = Literal["locked", "current"]
 Build = Callable[..., Any]
 
 
@@ -69,7 +70,7 @@ class Job:
     variant: str
     learning: str
     division: Literal["closed", "open"] = "closed"
-    environment: Literal["locked", "current"] = "locked"
+    environment: Environment = "locked"
     data: str | None = None
     states: str | None = None
     resume: int = 0
