@@ -48,6 +48,12 @@ class Settings:
     threads: int = 1
     seed: int = 0
 
+    @property
+    def arithmetic(self) -> str:
+        """The precision, but ``tf32`` where a card may round the factors of float32's products to that."""
+        is_rounded = self.tf32 and self.device == "cuda" and self.precision == "float32"
+        return "tf32" if is_rounded else self.precision
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
