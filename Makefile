@@ -7,8 +7,10 @@ PYTHON = python3
 UV = .uv/bin/uv
 SPIKEBENCH = .venv/bin/spikebench
 export UV_PYTHON_DOWNLOADS = never
+unexport UV_TORCH_BACKEND
 ifdef TORCH_BACKEND
-export UV_TORCH_BACKEND := $(value TORCH_BACKEND)
+$(error TORCH_BACKEND asks for another torch than the locks hold by its hash: leave it out, or install that torch \
+	yourself and use ENV=current)
 endif
 
 # $(call quoted,NAME): the value of the variable NAME as one word of the shell, whatever is in it
@@ -63,8 +65,8 @@ test: .venv/ready  ## every test, conformance of every adapter included; DATA=..
 	@$(SPIKEBENCH) setup $(call option,DATA)
 	@$(if $(value DATA),DATA=$(call quoted,DATA)) OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --dist loadgroup
 
-conform: .venv/ready  ## the conformance suite; ADAPTER=... ADAPTERS=...
-	@.venv/bin/python -m pytest tests/conformance/test_conformance.py $(call option,ADAPTER) $(call option,ADAPTERS)
+conform: .venv/ready  ## the conformance suite; ADAPTER=... ADAPTERS=... DEVICE=cuda
+	@.venv/bin/python -m pytest -rs tests/conformance/test_conformance.py $(call option,ADAPTER) $(call option,ADAPTERS) $(call option,DEVICE)
 
 lint: .venv/ready  ## ruff and types
 	@.venv/bin/ruff check

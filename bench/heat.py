@@ -10,12 +10,13 @@ import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import psutil
 
 from bench.measure import gpu, load
+from bench.measure.card import Card
 from bench.process import Worker, side_by_side
 from bench.records import Cell
 
@@ -29,7 +30,8 @@ SMALLEST_BYTES = 10**9  # of a worker that has imported a framework
 class Entrant:
     """A worker in a heat, with the turns that it has taken and the epochs that it has finished.
 
-    ``epoch``: the last one after which another worker could go on.
+    ``epoch``: the last one after which another worker could go on.  ``context_bytes``: what it held on the
+    card before it had built anything.
     """
 
     cell: Cell
@@ -37,7 +39,7 @@ class Entrant:
     turns: list[dict[str, Any]] = field(default_factory=list)
     curve: list[dict[str, Any]] = field(default_factory=list)
     epoch: int = 0
-    device_bytes: int | None = None
+    context_bytes: float | None = None
 
     @property
     def is_free(self) -> bool:
@@ -47,8 +49,11 @@ class Entrant:
     def outcome(self) -> dict[str, Any]:
         """The fields of its record."""
         fields = {"turns": self.turns, "curve": self.curve} | (self.worker.outcome or {})
-        if self.device_bytes is not None and fields["status"] == "ok":
-            fields["figures"] = fields["figures"] | {"device_used_bytes": self.device_bytes}
+        measured = gpu.figures(gpu.OnCard(**turn["gpu"]) for turn in self.turns if turn["gpu"])
+        if self.context_bytes is not None:
+            measured["device_context_bytes"] = self.context_bytes
+        if measured and fields["status"] == "ok":
+            fields["figures"] = fields["figures"] | measured
         return fields | {"seconds": self.worker.worked}
 
     def so_far(self) -> dict[str, Any]:
@@ -73,12 +78,13 @@ class Hands:
     """What a heat works with.
 
     ``make`` makes the worker of a cell, which goes on after an epoch (0: begins); ``turn`` is told of every
-    turn, ``keep`` of what an interrupted heat can go on from.
+    turn, ``keep`` of what an interrupted heat can go on from.  ``card`` is what cells on CUDA run on.
     """
 
     make: Callable[[Cell, int], Worker]
     turn: Callable[[Cell, dict[str, Any]], None]
     keep: Callable[[Kept], None]
+    card: Card | None = None
 
 
 def run_heat(cells: Sequence[Cell], hands: Hands, kept: Kept | None = None) -> dict[str, dict[str, Any]]:
@@ -134,6 +140,9 @@ class _Heat:
             # nothing is timed before the first turn
             for _ in side_by_side([entrant.worker for entrant in entrants], _cores()):
                 pass
+            for entrant in entrants:
+                if entrant.worker.outcome is None and (now := self._card_of(entrant)):
+                    entrant.context_bytes = gpu.used_bytes(now, entrant.worker.pid)
             self._rounds(entrants, essential, keeps=keeps)
         for entrant in entrants:
             known = self.outcomes.setdefault(entrant.cell.cell, entrant.outcome())
@@ -170,16 +179,16 @@ class _Heat:
                     self.rest.append(entrant.cell)
                     continue
                 before = _resident(entrant.worker.pid)
+                rested = self._card_of(entrant)
                 start = load.read(entrant.worker.pid)
                 for _ in side_by_side([entrant.worker], 1):
                     pass
                 if entrant.worker.outcome is None:
-                    threads = entrant.worker.job.settings.threads
-                    share = load.foreign_share(start, load.read(entrant.worker.pid), threads)
+                    stop = load.read(entrant.worker.pid)
+                    on_card = self._on_card(entrant, rested, [each.worker.pid for each in alive])
                     grown = max(grown, _resident(entrant.worker.pid) - before)
-                else:
-                    share = None
-                self._note(entrant, share)
+                    threads = entrant.worker.job.settings.threads
+                    self._note(entrant, load.foreign_share(start, stop, threads), on_card)
             self.number += 1
 
     def _free_round(self, alive: Sequence[Entrant]) -> None:
@@ -187,22 +196,31 @@ class _Heat:
         # threads of several that share a core wait for one another
         room = max(1, _cores() // alive[0].worker.job.settings.threads)
         for worker in side_by_side([entrant.worker for entrant in alive], room):
-            self._note(by_worker[id(worker)], None)
+            entrant = by_worker[id(worker)]
+            if worker.outcome is None:
+                now = self._card_of(entrant)  # which others use meanwhile: only what each holds can be told
+                held = gpu.OnCard(used_bytes=gpu.used_bytes(now, worker.pid)) if now else None
+                self._note(entrant, None, held)
 
-    def _note(self, entrant: Entrant, share: float | None) -> None:
-        """Keep the turn that a worker has just taken, if it has not ended instead."""
-        if entrant.worker.outcome is not None:
-            return
+    def _card_of(self, entrant: Entrant) -> gpu.Reading | None:
+        """The card now, for a cell that uses it."""
+        card = self.hands.card
+        return gpu.read(card) if card and entrant.cell.device == "cuda" else None
+
+    def _on_card(self, entrant: Entrant, start: gpu.Reading | None, ours: list[int]) -> gpu.OnCard | None:
+        """What the card did since ``start``."""
+        stop = self._card_of(entrant)
+        return gpu.during(start, stop, entrant.worker.pid, ours) if start and stop else None
+
+    def _note(self, entrant: Entrant, share: float | None, on_card: gpu.OnCard | None) -> None:
+        """Keep the turn that a worker has just taken."""
         turn = dict(entrant.worker.turn or {})
-        if entrant.cell.device == "cuda":
-            used = gpu.used_bytes(entrant.worker.pid)
-            entrant.device_bytes = max(used or 0, entrant.device_bytes or 0) or None
         del turn["free"]
         if turn.pop("kept"):
             entrant.epoch = turn["epoch"]
         if point := turn.pop("point"):
             entrant.curve.append({key: value for key, value in point.items() if key != "epochs"})
-        turn |= {"round": self.number, "foreign": share}
+        turn |= {"round": self.number, "foreign": share, "gpu": on_card and asdict(on_card)}
         entrant.turns.append(turn)
         self.hands.turn(entrant.cell, turn | {"point": point})
 

@@ -11,11 +11,13 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
 
 from bench.catalogue import PROJECT
-from tasks.protocol import Job, Settings
+from bench.measure.card import Card
+from tasks.protocol import Environment, Job, Settings
 
 GRACE_SECONDS = 5
 WATCH_SECONDS = 1.0  # how often a silent worker is looked after
@@ -30,12 +32,16 @@ class Worker:
 
     ``begin`` starts the process, or its next turn; it has answered when ``turn`` or ``outcome`` has changed:
     ``turn`` is the last turn that it has taken, ``outcome`` how it ended (the fields of its record),
-    ``worked`` its seconds of work.  ``seconds`` is all the work that it may do.
+    ``worked`` its seconds of work.  ``seconds`` is all the work that it may do.  A job on CUDA sees ``card``
+    and no other.
     """
 
-    def __init__(self, python: Path, job: Job, *, log: Path, seconds: float) -> None:
-        self.python, self.job, self.log, self.seconds = python, job, log, seconds
+    def __init__(
+        self, python: Path, job: Job, *, log: Path, seconds: float, card: Card | None = None
+    ) -> None:
+        self.python, self.job, self.log, self.seconds, self.card = python, job, log, seconds, card
         self.process: subprocess.Popen[bytes] | None = None
+        self._kernels: TemporaryDirectory[str] | None = None
         self.turn: dict[str, Any] | None = None
         self.outcome: dict[str, Any] | None = None
         self.worked = 0.0
@@ -55,11 +61,16 @@ class Worker:
         if self.process is None:
             line = self.job.dumps()
             self.log.parent.mkdir(parents=True, exist_ok=True)
+            # a worker that found the kernels of an earlier one would compile nothing in its cold epoch
+            self._kernels = TemporaryDirectory(
+                prefix="kernels-", dir=self.log.parent, ignore_cleanup_errors=True
+            )
+            environment = worker_environment(self.job.settings, self.job.environment, self.card)
             with self.log.open("wb") as stderr:
                 self.process = subprocess.Popen(
                     [self.python, "-m", "tasks.worker"],
                     cwd=PROJECT,
-                    env=worker_environment(self.job.settings),
+                    env=environment | {"TRITON_CACHE_DIR": self._kernels.name},
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=stderr,
@@ -141,6 +152,8 @@ class Worker:
         finally:  # also where a second Ctrl-C ends the waiting
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
+            if self._kernels:
+                self._kernels.cleanup()
         self.process.wait()
         self.process.stdin = self.process.stdout = None
 
@@ -167,8 +180,13 @@ def side_by_side(workers: Iterable[Worker], limit: int) -> Iterator[Worker]:
                     yield worker
 
 
-def worker_environment(settings: Settings) -> dict[str, str]:
-    """Threads, allocator, determinism and visible devices must stand before a framework is imported."""
+def worker_environment(
+    settings: Settings, environment: Environment = "locked", card: Card | None = None
+) -> dict[str, str]:
+    """Threads, allocator, determinism and visible devices must stand before a framework is imported.
+
+    Of Python's own variables the interpreter at hand keeps the one by which it finds its packages.
+    """
     threads = str(settings.threads)
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
     chosen = dict.fromkeys(names, threads) | {"PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"} | ALLOCATOR
@@ -176,6 +194,11 @@ def worker_environment(settings: Settings) -> dict[str, str]:
         chosen["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     if settings.device == "cpu":
         chosen["CUDA_VISIBLE_DEVICES"] = ""
+    elif card is not None:
+        chosen |= card.variables
+    if environment == "current" and (folders := os.environ.get("PYTHONPATH")):
+        # a worker runs in another folder than the person
+        chosen["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, folders.split(os.pathsep)))
     return {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | chosen
 
 

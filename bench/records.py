@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
+from bench.measure.gpu import OnCard
 from bench.report.figures import FIGURES
 
 VERSION = 2  # of manifest and records; raised when an older reader would misread them
@@ -96,7 +97,7 @@ class Turn(_Model):
     """One turn: tasks.protocol.Turn with its ``round`` in the heat.
 
     ``foreign``: the share that others took meanwhile of the cores that its threads need, 0 to 1; None where
-    it is unknown.
+    it is unknown.  ``gpu``: what the card did, of a cell that uses one.
     """
 
     round: int
@@ -105,6 +106,7 @@ class Turn(_Model):
     seconds: float | None = None
     compared: bool = False
     foreign: float | None = None
+    gpu: OnCard | None = None
 
 
 class Record(_Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -22,8 +23,9 @@ from bench.environments import (
     unavailable_at_hand,
 )
 from bench.errors import UserError, unknown
+from bench.measure import gpu, peaks
 from bench.measure import machine as machines
-from bench.measure import peaks
+from bench.measure.card import Card, choose
 from bench.process import ALLOCATOR
 from bench.profile import Profile
 from bench.progress import Progress
@@ -75,7 +77,8 @@ def run(
         KeyboardInterrupt: what is finished is kept.
     """
     found = catalogue.discover(asked.adapters)
-    machine = machines.describe()
+    card = choose(os.environ.get("CUDA_VISIBLE_DEVICES")) if asked.device == "cuda" else None
+    machine = machines.describe(card)
     settings = _settings(machine, asked)
     cells = plan.make_cells(
         profile,
@@ -109,11 +112,14 @@ def run(
         data = datasets(sets, {}, {}, asked.data, console.print) if asked.data else {}
         with Progress(console, cells, done, Durations(earlier(folders))) as show:
             used = {name: found[name] for name in dict.fromkeys(c.adapter for c in cells if not c.skip)}
+            if card:
+                show.say(f"On CUDA this is {card.name}, {card.place}.")
             show.environments(len(used))
             pythons = interpreters(used, asked, show.say)
             data = data or datasets(sets, used, pythons, None, show.say)
             if folder is None:
-                manifest = _with_peaks(manifest, show.say)
+                if _times_anything(cells):
+                    manifest = manifest.model_copy(update=_measured(manifest, card, show.say))
                 folder = folders / manifest.run
                 folder.mkdir()
                 save_manifest(folder, manifest)
@@ -122,21 +128,9 @@ def run(
                 show.say(f"Going on with run {folder.name}: {ended} of {show.totals['run']} cells are done.")
             runs.point_latest(folder)
             means = session.Means(
-                adapters=found, pythons=pythons, data=data, results=asked.results, anew=asked.anew
+                adapters=found, pythons=pythons, data=data, results=asked.results, anew=asked.anew, card=card
             )
             return Done(folder, session.go(folder, means, show), "complete")
-
-
-def _with_peaks(manifest: Manifest, say: Say) -> Manifest:
-    """The manifest with what the machine can do at most, where the report can set that beside a figure."""
-    if manifest.settings["device"] != "cpu" or not _times_anything(manifest.cells):
-        return manifest
-    say("Measuring what the machine can do at most ...")
-    found = peaks.measure(manifest.settings["threads"])
-    if found is None:
-        say("That failed: the report of this run shows no floor.")
-        return manifest
-    return manifest.model_copy(update={"peaks": asdict(found)})
 
 
 def setup(asked: Asked, say: Say) -> None:
@@ -152,6 +146,19 @@ def setup(asked: Asked, say: Say) -> None:
     data = datasets([each for each in sets if each], found, pythons, asked.data, say)
     where = "; ".join(f"{name} in {folder}" for name, folder in data.items())
     say(f"Ready: {', '.join(pythons)}; {where}")
+
+
+def _measured(manifest: Manifest, card: Card | None, say: Say) -> dict[str, Any]:
+    """What is measured before a run, by the manifest's names: the CPU's peaks, or a card at rest."""
+    if card:
+        watts = gpu.idle_watts(card)
+        known = {} if watts is None else {"idle_watts": watts}
+        return {"machine": manifest.machine | {"gpu": manifest.machine["gpu"] | known}}
+    say("Measuring what the machine can do at most ...")
+    if found := peaks.measure(manifest.settings["threads"]):
+        return {"peaks": asdict(found)}
+    say("That failed: the report of this run shows no floor.")
+    return {}
 
 
 def _times_anything(cells: Sequence[Cell]) -> bool:
@@ -175,8 +182,6 @@ def _settings(machine: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
     if asked.env == "current":
         # another interpreter is another run
         settings["interpreter"] = identify(interpreter_at_hand())
-    if asked.device == "cuda" and "gpu" not in machine:
-        raise UserError("--device cuda: the driver shows no NVIDIA GPU on this machine; use --device cpu")
     return settings
 
 

@@ -19,6 +19,7 @@ from bench import certificates
 from bench.catalogue import PROJECT, Adapter
 from bench.errors import first_problem
 from bench.heat import Hands, Kept, run_heat
+from bench.measure.card import Card
 from bench.process import Worker, side_by_side
 from bench.progress import Progress
 from bench.records import Cell, Manifest, Record, load_manifest, load_records, save_records, write_atomically
@@ -35,7 +36,8 @@ _FOLDERS = re.compile(r"(?<![\w.~/])/(?:[^\s/'\":,]+/)+")
 class Means:
     """What a run needs beside its plan: interpreters by adapter, data folders by data set, the store.
 
-    ``results`` holds the certificates that are kept; ``anew``: make them all again.
+    ``results`` holds the certificates that are kept; ``anew``: make them all again.  ``card`` is what jobs
+    on CUDA run on.
     """
 
     adapters: Mapping[str, Adapter]
@@ -43,6 +45,7 @@ class Means:
     data: Mapping[str, Path]
     results: Path
     anew: bool = False
+    card: Card | None = None
 
 
 def go(folder: Path, means: Means, show: Progress) -> list[Record]:
@@ -132,6 +135,7 @@ def _heat(
             make=lambda cell, epoch: _worker(folder, manifest, means, cell, states / cell.cell, epoch),
             turn=show.turn,
             keep=lambda kept: write_atomically(states / KEPT, json.dumps(asdict(kept))),
+            card=means.card,
         )
         outcomes |= run_heat(runnable, hands, _kept(states))
     records = []
@@ -183,6 +187,7 @@ def _worker(
         replace(told, states=str(states), resume=epoch) if states else told,
         log=folder / "logs" / f"{cell.cell}.log",
         seconds=cell.timeout_seconds,
+        card=means.card,
     )
 
 

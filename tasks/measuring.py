@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Result = TypeVar("Result")
+# what is measured, not judged, beside a certificate in float64 and float32: of ``Settings.arithmetic``
+REDUCED = ("amp", "tf32")
 
 
 class Wrong(Exception):
@@ -74,8 +76,8 @@ class Deviation:
         return self.bound is not None and self.value > self.bound
 
 
-def verdict(deviations: Iterable[Deviation], precision: str) -> tuple[str, str]:
-    """Parity class and, where it is ``wrong``, the reason in one line."""
+def verdict(deviations: Iterable[Deviation], arithmetic: str) -> tuple[str, str]:
+    """Parity class of the arithmetic asked for and, where it is ``wrong``, the reason in one line."""
     found = list(deviations)
     failed = [d for d in found if d.failed]
     if failed:
@@ -85,7 +87,7 @@ def verdict(deviations: Iterable[Deviation], precision: str) -> tuple[str, str]:
         if first.bound is not None and not math.isfinite(first.value):
             bound = f"is no number within {first.bound:.3g}"
         return "wrong", f"{first.metric} {first.value:.3g} {bound} in {first.probe}, {first.precision}{more}"
-    if precision == "amp":
+    if arithmetic in REDUCED:
         return "reduced precision", ""
     if any(d.metric == "spike difference" and d.value > 0 for d in found):
         return "within", ""

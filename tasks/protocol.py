@@ -28,6 +28,7 @@ from tasks.measuring import Deviation
 
 Device = Literal["cpu", "cuda"]
 Precision = Literal["float32", "amp", "float64"]
+Environment = Literal["locked", "current"]
 Build = Callable[..., Any]
 
 
@@ -46,6 +47,12 @@ class Settings:
     deterministic: bool = False
     threads: int = 1
     seed: int = 0
+
+    @property
+    def arithmetic(self) -> str:
+        """The precision, but ``tf32`` where a card may round the factors of float32's products to that."""
+        is_rounded = self.tf32 and self.device == "cuda" and self.precision == "float32"
+        return "tf32" if is_rounded else self.precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +76,7 @@ class Job:
     variant: str
     learning: str
     division: Literal["closed", "open"] = "closed"
-    environment: Literal["locked", "current"] = "locked"
+    environment: Environment = "locked"
     data: str | None = None
     states: str | None = None
     resume: int = 0

@@ -140,13 +140,14 @@ def configure(module: ModuleType, settings: Settings) -> dict[str, Any]:
 
 
 def certify(module: ModuleType, family: Family, task: Any, job: Job) -> dict[str, Any]:
-    """Compare the adapter with the reference in float64, float32 and the precision asked for."""
+    """Compare the adapter with the reference in float64, float32 and the arithmetic asked for."""
     deviations: list[Deviation] = []
-    for precision in dict.fromkeys(("float64", "float32", job.settings.precision)):
-        settings = replace(job.settings, precision=precision)
+    plain = replace(job.settings, tf32=False)
+    every = [replace(plain, precision="float64"), replace(plain, precision="float32"), job.settings]
+    for settings in {settings.arithmetic: settings for settings in every}.values():
         configure(module, settings)
         deviations += family.certify(module.VARIANTS[job.variant], task, settings, job.learning)
-    parity, reason = verdict(deviations, job.settings.precision)
+    parity, reason = verdict(deviations, job.settings.arithmetic)
     return {
         "status": "wrong" if parity == "wrong" else "ok",
         "reason": reason,

@@ -14,10 +14,11 @@ import pytest
 from bench import runs
 from bench.environments import identify
 from bench.errors import UserError
-from bench.measure import machine
-from bench.records import load_records
+from bench.measure import gpu
+from bench.records import load_manifest, load_records
 from bench.report.files import write_tables
 from tests.builders import cell, record, save
+from tests.cards import A, B, FakeCard, install
 from tests.conftest import Command
 from tests.harness import CLASSIFY, FAKES, table, write_profile
 
@@ -66,8 +67,38 @@ def test_an_unknown_command(command: Command) -> None:
 
 
 def test_cuda_without_a_gpu(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "gpu_state", lambda: None)
+    install(monkeypatch)
     refuse(command, ["run", "--device", "cuda"], "--device cuda", "no NVIDIA GPU", "use --device cpu")
+
+
+@pytest.mark.parametrize(
+    ("visible", "words"),
+    [("", "is empty, which hides every GPU"), ("7", "names none of the 2 on this machine")],
+)
+@pytest.mark.parametrize("name", ["run", "parity"])
+def test_cuda_without_a_visible_card(
+    command: Command, monkeypatch: pytest.MonkeyPatch, name: str, visible: str, words: str
+) -> None:
+    install(monkeypatch, FakeCard(A), FakeCard(B))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    refuse(command, [name, "--device", "cuda"], "--device cuda", f"CUDA_VISIBLE_DEVICES={visible}", words)
+
+
+def test_two_cards_are_two_runs_whose_files_name_no_uuid(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mnist: Path
+) -> None:
+    monkeypatch.setattr(gpu, "idle_watts", lambda card: 60.0)
+    install(monkeypatch, FakeCard(A), FakeCard(B))
+    words = ["--profile", write_profile(tmp_path / "tiny.toml"), "--only", "adapter=skip", "--data", mnist]
+    for number in "011":
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", number)
+        done = command("run", "--adapters", FAKES, "--device", "cuda", *words)
+        assert done.code == 0 and f"On CUDA this is Some GPU, GPU {number} in bus order." in done.out
+    assert len(done.runs) == 2
+    for path in (path for run in done.runs for path in run.rglob("*") if path.is_file()):
+        assert A[4:12] not in path.read_text() and B[4:12] not in path.read_text()
+    manifest = load_manifest(done.runs[0])
+    assert manifest.machine["gpu"]["idle_watts"] == 60.0
 
 
 def classify(**values: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bench.measure.gpu import OnCard
 from bench.records import CurvePoint, Metric, Record
 from bench.report.figures import FIGURES
 from bench.report.files import write_tables
@@ -51,6 +52,20 @@ def records() -> list[Record]:
             reason="-1 free",
         ),
     ]
+
+
+def test_what_the_card_did_stands_where_it_was_measured(tmp_path: Path) -> None:
+    on_card = OnCard(seconds=6.0, joules=600.0, throttled=["power cap"])
+    ran = turns([1.0, 1.0])
+    ran = [ran[0], *(turn.model_copy(update={"gpu": on_card}) for turn in ran[1:])]
+    save(tmp_path, [record(TORCH, turns=ran, figures={"energy_joules": 1200.0}), record(OTHER, [2.0])])
+    write_tables(tmp_path)
+    torch, other = table(tmp_path / "results.csv")
+    assert (torch["throttle_reasons"], torch["energy_joules"]) == ("power cap", "1200.0")
+    assert (other["throttle_reasons"], other["energy_joules"]) == ("", "")
+    first, second, *_ = table(tmp_path / "turns.csv")
+    assert (first["gpu_joules"], second["gpu_joules"], second["gpu_celsius"]) == ("", "600.0", "")
+    assert (first["gpu_throttled"], second["gpu_throttled"]) == ("", "power cap")
 
 
 @pytest.fixture

@@ -14,10 +14,12 @@ import pytest
 from bench import heat
 from bench.heat import Hands, Kept, run_heat
 from bench.measure import gpu, load
+from bench.measure.card import Card
 from bench.process import Worker
 from bench.records import Cell
 from tasks.protocol import Job, Settings
 from tests.builders import cell, control
+from tests.cards import FakeCard, install
 from tests.harness import PATIENCE_SECONDS, interpreter, is_gone
 
 ROUNDS = 8  # of training, after one to build
@@ -27,6 +29,14 @@ turn("build")
 for number in range({ROUNDS}):
     turn("train", epoch=2, compared=True, seconds=float(number))
 result()
+"""
+
+GPU_WORK = """
+turn("prepare")
+turn("a", free=True)
+turn("b")
+turn("c")
+result(figures={"rmse": 0.5})
 """
 
 
@@ -59,16 +69,19 @@ class Heat:
         self.workers.append(Worker(self.pythons[of.adapter], job, log=log, seconds=PATIENCE_SECONDS))
         return self.workers[-1]
 
-    def hands(self) -> Hands:
+    def hands(self, card: Card | None = None) -> Hands:
         return Hands(
+            card=card,
             make=self.make,
             turn=lambda of, turn: self.turns.append((of.cell, turn)),
             keep=lambda kept: self.kept.append(copy.deepcopy(kept)),
         )
 
-    def run(self, cells: Sequence[Cell], kept: Kept | None = None) -> dict[str, dict[str, Any]]:
+    def run(
+        self, cells: Sequence[Cell], kept: Kept | None = None, card: Card | None = None
+    ) -> dict[str, dict[str, Any]]:
         """The outcomes of the cells by their keys; no process is left."""
-        found = run_heat(cells, self.hands(), kept)
+        found = run_heat(cells, self.hands(card), kept)
         assert found.keys() == {each.cell for each in cells}
         assert all(worker.process is None or is_gone(worker.pid) for worker in self.workers)
         return found
@@ -241,17 +254,66 @@ def test_everybody_runs_at_once_where_there_is_room(tmp_path: Path, monkeypatch:
     assert len(made.workers) == len(CELLS)
 
 
-def test_a_cell_on_cuda_has_the_most_that_it_held_at_the_end_of_a_turn(
+CARD = Card(uuid="GPU-a", name="Some GPU", place="")
+
+
+def test_a_cell_on_cuda_has_what_the_card_did_in_its_turns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = iter([None, 5, 9, 7])
-    monkeypatch.setattr(gpu, "used_bytes", lambda pid: next(held))
-    source = "turn('prepare'); turn('a'); turn('b'); turn('c'); turn('d'); result(figures={'rmse': 0.5})"
-    made = Heat(tmp_path, {"a": source})
-    (outcome,) = made.run([cell("a", device="cuda", compared=False)]).values()
-    assert outcome["figures"] == {"rmse": 0.5, "device_used_bytes": 9}
-    (outcome,) = made.run([cell("a", compared=False)]).values()
+    made = Heat(tmp_path, {"a": GPU_WORK})
+    # after the preparation, before and after a turn, after one beside others, before and after the last one,
+    # and before the worker ends
+    moments = iter([(0.0, 3), (1.0, 3), (7.0, 5), (8.0, 9), (9.0, 9), (14.0, 7), (15.0, 7)])
+
+    def read(card: Card) -> gpu.Reading:
+        time, used = next(moments)
+        used_bytes: dict[int, float | None] = {made.workers[0].pid: used}
+        return gpu.Reading(time=time, joules=100 * time, celsius=40 + time, used_bytes=used_bytes)
+
+    monkeypatch.setattr(gpu, "read", read)
+    (outcome,) = made.run([cell("a", device="cuda", compared=False)], card=CARD).values()
+    assert outcome["figures"] == {
+        "rmse": 0.5,
+        "device_context_bytes": 3,
+        "device_used_bytes": 9,
+        "energy_joules": 1100.0,
+        "device_celsius": 54.0,
+        "device_others": 0,
+    }
+    first, beside, last = (turn["gpu"] for turn in outcome["turns"])
+    assert (first["seconds"], first["joules"], first["celsius"]) == (6.0, 600.0, 47.0)
+    assert (last["seconds"], last["joules"], last["used_bytes"]) == (5.0, 500.0, 7)
+    assert {name: value for name, value in beside.items() if value is not None} == {"used_bytes": 9}
+    assert next(moments, None) is None
+
+
+def test_a_cell_on_the_cpu_leaves_the_card_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(gpu, "read")
+    (outcome,) = Heat(tmp_path, {"a": GPU_WORK}).run([cell("a", compared=False)], card=CARD).values()
     assert outcome["figures"] == {"rmse": 0.5}
+    assert [turn["gpu"] for turn in outcome["turns"]] == [None] * 3
+
+
+def test_a_card_that_is_lost_in_a_heat_ends_no_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, FakeCard(CARD.uuid, refuses={"all"}))
+    made = Heat(tmp_path, {"a": GPU_WORK})
+    (outcome,) = made.run([cell("a", device="cuda", compared=False)], card=CARD).values()
+    assert outcome["status"] == "ok" and outcome["figures"] == {"rmse": 0.5}
+
+
+def test_workers_of_a_heat_are_no_others_on_the_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = install(monkeypatch, FakeCard(CARD.uuid))
+    made = Heat(tmp_path, dict.fromkeys(("torch", "a"), GPU_WORK))
+    stranger = os.getpid()
+
+    def answer(of: FakeCard, question: str) -> FakeCard:
+        of.processes = dict.fromkeys([stranger, *(worker.pid for worker in made.workers)], 5)
+        return of
+
+    monkeypatch.setattr(fake, "_answer", answer)
+    pair = [cell(name, device="cuda") for name in ("torch", "a")]
+    for outcome in made.run(pair, card=CARD).values():
+        assert outcome["figures"]["device_others"] == 1
 
 
 def test_an_interruption_ends_every_worker(tmp_path: Path) -> None:

@@ -13,16 +13,21 @@ PREPARED = ("-o", ".venv/ready", "-o", ".uv/ready")
 
 def recipe(*words: str, **environment: str) -> list[list[str]]:
     """The commands, split as a shell would, that make would run for words on its command line."""
+    done = dry_run(*words, **environment)
+    done.check_returncode()
+    return [shlex.split(line) for line in done.stdout.splitlines()]
+
+
+def dry_run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    done = subprocess.run(
+    return subprocess.run(
         ["make", "--dry-run", *PREPARED, *words],
         cwd=PROJECT,
         env=clean | environment,
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
-    return [shlex.split(line) for line in done.stdout.splitlines()]
 
 
 @pytest.mark.parametrize("target", ["bench", "parity", "report", "compare", "publish", "test", "conform"])
@@ -46,3 +51,21 @@ def test_a_report_is_printed_in_a_format() -> None:
         [".venv/bin/spikebench", "report", "one", "--format", "latex"]
     ]
     assert recipe("report", FORMAT="latex") == [[".venv/bin/spikebench", "report"]]
+
+
+def test_another_torch_than_the_locks_is_refused_in_one_line() -> None:
+    done = dry_run("bench", "TORCH_BACKEND=cu126")
+    assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
+    assert "TORCH_BACKEND asks for another torch" in done.stderr and "ENV=current" in done.stderr
+
+
+def test_the_conformance_suite_takes_a_device() -> None:
+    (run,) = recipe("conform", "DEVICE=cuda", "ADAPTER=mine")
+    assert run[3:] == [
+        "-rs",
+        "tests/conformance/test_conformance.py",
+        "--adapter",
+        "mine",
+        "--device",
+        "cuda",
+    ]

@@ -422,7 +422,7 @@ class WrongWithManyModels(Honest):
 def test_the_first_timed_run_is_compared_with_the_reference_at_its_real_size() -> None:
     assert failures(WrongWithManyModels) == []
     with pytest.raises(
-        Wrong, match=r"at its real size, spike difference .* of the first timed run exceeds 0"
+        Wrong, match=r"at its real size, spike difference .* exceeds 0 in the first timed run"
     ):
         timed(WrongWithManyModels, memory(n=10, seeds=4))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -563,4 +563,70 @@ def test_every_fault_is_in_a_list() -> None:
     here = {value for value in globals().values() if isinstance(value, type)}
     planted = {value for value in here if issubclass(value, NumpyClassifier)} - {NumpyClassifier, HandsOver}
     listed = {fault for fault, *_ in FAULTS} | set(UNFIT) | {fault for fault, *_ in AT_REAL_SIZE}
-    assert planted == listed | {AlwaysMeanSquaredError}
+    assert planted == listed | {AlwaysMeanSquaredError, Rounding, AlwaysRounding}
+
+
+class Rounding(NumpyClassifier):
+    """Rounds weights to the ten bits that TF32 keeps, where that is allowed, or ``always``."""
+
+    always = False
+
+    def __init__(self, task: Classify, settings: Settings) -> None:
+        super().__init__(task, settings)
+        self.rounds = self.always or (settings.tf32 and settings.precision == "float32")
+
+    def load_weights(self, weights: Mapping[str, Any]) -> None:
+        if self.rounds:
+            weights = {name: _ten_bits(value) for name, value in weights.items()}
+        super().load_weights(weights)
+
+
+class AlwaysRounding(Rounding):
+    always = True
+
+
+def _ten_bits(value: Any) -> Any:
+    fraction, exponent = np.frexp(np.asarray(value, np.float64))
+    return np.ldexp(np.round(fraction * 2**11) / 2**11, exponent)
+
+
+@pytest.mark.parametrize(
+    ("build", "settings", "parity"),
+    [
+        (Rounding, Settings(device="cuda", tf32=True), "reduced precision"),
+        (Rounding, Settings(device="cuda"), "exact"),
+        (Rounding, Settings(device="cuda", tf32=True, precision="float64"), "exact"),
+        (NumpyClassifier, Settings(tf32=True), "exact"),
+        (Rounding, Settings(tf32=True), "wrong"),  # the CPU has no TF32
+        (AlwaysRounding, Settings(device="cuda", tf32=True), "wrong"),
+    ],
+)
+def test_tf32_is_reduced_precision_beside_a_certificate_without_it(
+    build: type[NumpyClassifier], settings: Settings, parity: str
+) -> None:
+    module: Any = SimpleNamespace(configure=asdict, VARIANTS={"plain": build})
+    job = Job(
+        stage="certify",
+        family="classify",
+        task="fc_lif",
+        adapter="",
+        adapters="",
+        table="classify",
+        variant="plain",
+        learning="bptt",
+        settings=settings,
+    )
+    found = worker.certify(module, FAMILY, TASKS["fc_lif"](), job)
+    assert found["parity"] == parity, found["reason"]
+    measured = {d["of"]["precision"]: d for d in found["metrics"] if d["metric"] == "gradient error"}
+    assert measured.keys() == {"float64", "float32", settings.arithmetic}
+    assert ("bound" in measured[settings.arithmetic]) == (settings.arithmetic != "tf32")
+
+
+def test_at_its_real_size_tf32_is_left_to_its_certificate() -> None:
+    task = TASKS["fc_lif"](**SMALL["fc_lif"])
+    classifier, seen = trained(NumpyClassifier, task)
+    other = replace(seen, rates=(seen.rates + 1) / 2)
+    real_size.check(classifier, task, Settings(device="cuda", tf32=True), other)
+    with pytest.raises(Wrong):
+        real_size.check(classifier, task, Settings(tf32=True), other)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bench import process
+from bench.measure.card import Card
 from bench.process import ALLOCATOR, Worker, side_by_side, worker_environment
 from tasks.protocol import Job, Settings
 
@@ -36,13 +37,16 @@ TURN = {
 }
 
 
-def worker(folder: Path, source: str, seconds: float = 60) -> Worker:
+SHOW = "print(json.dumps({'event': 'result', 'status': dict(os.environ)}), flush=True); time.sleep(60)"
+
+
+def worker(folder: Path, source: str, seconds: float = 60, card: Card | None = None) -> Worker:
     """A worker with a program of this source in the place of an environment's interpreter."""
     folder.mkdir(exist_ok=True)
     python = folder / "python"
     python.write_text(f"#!{sys.executable}\nimport json, os, subprocess, sys, time\n{source}\n")
     python.chmod(0o755)
-    return Worker(python, JOB, log=folder / "logs" / "cell.log", seconds=seconds)
+    return Worker(python, JOB, log=folder / "logs" / "cell.log", seconds=seconds, card=card)
 
 
 def run(folder: Path, source: str, seconds: float = 60) -> dict[str, Any]:
@@ -141,8 +145,7 @@ def test_a_worker_starts_from_known_surroundings(tmp_path: Path, monkeypatch: py
     for name in ("PYTHONPATH", "PYTHONSAFEPATH", "PYTHONDEVMODE", "OMP_NUM_THREADS"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("KEPT", "yes")
-    show = "print(json.dumps({'event': 'result', 'status': dict(os.environ)}), flush=True)"
-    found = run(tmp_path, f"{show}\ntime.sleep(60)")["status"]
+    found = run(tmp_path, SHOW)["status"]
     assert {key: value for key, value in found.items() if key.startswith("PYTHON")} == {
         "PYTHONHASHSEED": "0",
         "PYTHONUNBUFFERED": "1",
@@ -152,15 +155,50 @@ def test_a_worker_starts_from_known_surroundings(tmp_path: Path, monkeypatch: py
     assert {name: found[name] for name in ALLOCATOR} == ALLOCATOR
 
 
-def test_a_worker_on_cuda_sees_the_gpu_and_may_be_asked_to_be_deterministic(
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_worker_on_cuda_sees_one_card_and_may_be_asked_to_be_deterministic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG"):
-        monkeypatch.delenv(name, raising=False)
-    plain = worker_environment(Settings(device="cuda"))
-    assert not {"CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG"} & plain.keys()
-    asked = worker_environment(Settings(device="cuda", deterministic=True))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    card = Card(uuid="GPU-b", name="", place="")
+    one = worker(tmp_path, SHOW, card=card)
+    one.job = replace(JOB, settings=Settings(device="cuda"))
+    list(side_by_side([one], 1))
+    found = (one.outcome or {})["status"]
+    assert (found["CUDA_VISIBLE_DEVICES"], found["CUDA_DEVICE_ORDER"]) == ("GPU-b", "PCI_BUS_ID")
+    assert "CUBLAS_WORKSPACE_CONFIG" not in found
+    asked = worker_environment(Settings(device="cuda", deterministic=True), card=card)
     assert asked["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert worker_environment(Settings(), card=card)["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_the_interpreter_at_hand_keeps_the_folders_of_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", f"wheels{os.pathsep}/opt/modules")
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    kept = worker_environment(Settings(), "current")
+    assert kept["PYTHONPATH"] == f"{Path.cwd() / 'wheels'}{os.pathsep}/opt/modules"
+    assert "PYTHONSAFEPATH" not in kept
+    assert "PYTHONPATH" not in worker_environment(Settings(), "locked")
+    monkeypatch.delenv("PYTHONPATH")
+    assert "PYTHONPATH" not in worker_environment(Settings(), "current")
+
+
+def test_a_worker_at_hand_keeps_its_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/opt/modules")
+    one = worker(tmp_path, SHOW)
+    one.job = replace(JOB, environment="current")
+    list(side_by_side([one], 1))
+    assert (one.outcome or {})["status"]["PYTHONPATH"] == "/opt/modules"
+
+
+def test_every_worker_compiles_kernels_into_a_folder_of_its_own_that_is_gone_with_it(tmp_path: Path) -> None:
+    source = "folder = os.environ['TRITON_CACHE_DIR']; found = os.listdir(folder)\n"
+    source += "os.makedirs(folder + '/kernel')\n"
+    source += "print(json.dumps({'event': 'result', 'status': [folder, found]}), flush=True)"
+    seen = [run(tmp_path, source)["status"] for _ in range(2)]
+    assert len({folder for folder, _ in seen}) == 2
+    for folder, found in seen:
+        assert found == [] and not Path(folder).exists()
 
 
 def test_a_second_interruption_still_ends_the_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from bench.measure.gpu import OnCard
 from bench.records import Cell, CurvePoint, Metric, Parity, Record, Status, load_records
 from bench.report import classify, drawing, pages, rounds
 from bench.report.drawing import styles
@@ -616,6 +617,19 @@ def test_device_memory_where_somebody_measured_it(tmp_path: Path, mixed_run: Wri
     drawn = (tmp_path / "report" / "csnn-memory.svg").read_text(encoding="utf-8")
     assert f">{ABSENT} not measured</text>" in drawn
     assert not any("device" in column for column in table(mixed_run.text, "## csnn")[0])
+
+
+def test_what_the_card_did_while_a_cell_ran(tmp_path: Path) -> None:
+    cells = [cell(name, "csnn", device="cuda") for name in ("torch", "b")]
+    records = [done(cells[0], 1.0, figures={"sm_clock_mhz": 1500.0}), done(cells[1], 2.0)]
+    held = [turn.model_copy(update={"gpu": OnCard(throttled=["power cap"])}) for turn in records[1].turns]
+    records[1] = records[1].model_copy(update={"turns": held})
+    _, text = report(tmp_path, records, settings={"device": "cuda"})
+    first, second = table(text, "## csnn")
+    assert (first["SM clock (MHz)"], second["SM clock (MHz)"]) == ("1,500", ABSENT)
+    column = "the device's clocks were held back by"
+    assert (first[column], second[column]) == ("", "power cap")
+    assert "energy (J)" not in first
 
 
 def test_what_was_run_is_printed(mixed_run: Written) -> None:

@@ -28,7 +28,7 @@ HARNESS = (
 # requirements.in names packages; these have modules of other names
 MODULES = {"tensorflow": ("tensorflow", "keras")}
 # adapters, and packages that they require, that are no framework
-NO_FRAMEWORKS = {"limit", "numpy", "scipy", "threadpoolctl", "torchvision"}
+NO_FRAMEWORKS = {"limit", "numpy", "scipy", "threadpoolctl", "torchvision", "triton"}
 
 
 @dataclass(frozen=True, slots=True)

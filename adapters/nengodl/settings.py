@@ -11,6 +11,7 @@ import tensorflow as tf
 # tf.config can switch determinism on, but neither off nor ask for it
 from tensorflow.python.framework import config
 
+from adapters.nengodl.capability import obstacle
 from tasks.protocol import Settings, Unsupported
 
 AUTOTUNE = "TF_CUDNN_USE_AUTOTUNE"
@@ -20,11 +21,16 @@ def configure(settings: Settings) -> dict[str, object]:
     """Set threads, TF32, cuDNN and determinism flags and the seed; return what TensorFlow then reports.
 
     Raises:
-        Unsupported: CUDA is asked for and TensorFlow sees none.
+        Unsupported: CUDA is asked for and TensorFlow sees none, or has no code for what it sees.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if settings.device == "cuda" and not gpus:
         raise Unsupported("TensorFlow sees no CUDA device here; for its libraries see requirements-cuda.in")
+    if settings.device == "cuda":
+        built_for = tf.sysconfig.get_build_info().get("cuda_compute_capabilities", ())
+        found = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability")
+        if reason := obstacle(tf.__version__, built_for, found):
+            raise Unsupported(reason)
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
@@ -37,6 +43,11 @@ def configure(settings: Settings) -> dict[str, object]:
         config.enable_op_determinism()
     else:
         config.disable_op_determinism()
+    if settings.device == "cuda":
+        # CUDA makes its context at the first use, which is to be no part of the time to build
+        with tf.device("GPU:0"):
+            tf.zeros(1)
+        sync()
     return {
         "device": "cuda" if tf.config.list_logical_devices("GPU") else "cpu",
         "threads": tf.config.threading.get_intra_op_parallelism_threads(),

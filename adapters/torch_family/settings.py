@@ -7,6 +7,7 @@ import platform
 
 import torch
 
+from adapters.torch_family.driver import why_no_device
 from tasks.protocol import Settings, Unsupported
 
 
@@ -17,13 +18,17 @@ def configure(settings: Settings) -> dict[str, object]:
         Unsupported: CUDA is asked for and torch sees none.
     """
     if settings.device == "cuda" and not torch.cuda.is_available():
-        raise Unsupported("torch sees no CUDA device here")
+        raise Unsupported(why_no_device(torch.__version__, torch.version.cuda))
     torch.set_num_threads(settings.threads)
     torch.backends.cuda.matmul.allow_tf32 = settings.tf32
     torch.backends.cudnn.allow_tf32 = settings.tf32
     torch.backends.cudnn.benchmark = settings.cudnn_benchmark
     torch.use_deterministic_algorithms(settings.deterministic)
     torch.manual_seed(settings.seed)
+    if settings.device == "cuda":
+        # CUDA makes its context at the first use, which is to be no part of the time to build
+        torch.zeros(1, device="cuda")
+        torch.cuda.synchronize()
     tf32 = {torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32}
     return {
         "device": "cuda" if settings.device == "cuda" and torch.cuda.is_available() else "cpu",

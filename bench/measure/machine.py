@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from bench.measure import gpu
+from bench.measure.card import Card
 
-def describe() -> dict[str, Any]:
-    """CPU, memory, GPU and a short name made from them; no host name, nothing that is absent."""
+
+def describe(card: Card | None = None) -> dict[str, Any]:
+    """CPU, memory, the GPU of the run and a short name made from them; no host name, nothing absent."""
     cpu = _cpu_model()
     cores = len(os.sched_getaffinity(0))
-    gpu = gpu_state()
-    model = gpu["name"] if gpu else cpu
+    model = card.name if card else cpu
     short = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((R|TM)\)|CPU|Processor|@.*", "", model).lower()).strip("-")
     machine: dict[str, Any] = {
         "name": f"{short}-{cores}c",
@@ -29,15 +30,16 @@ def describe() -> dict[str, Any]:
     governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     if governor.exists():
         machine["cpu_governor"] = governor.read_text().strip()
-    if gpu:
-        machine["gpu"] = gpu
+    if card:
+        machine["gpu"] = gpu.describe(card)
     return machine
 
 
 def identity(machine: dict[str, Any]) -> dict[str, Any]:
     """The part of ``describe`` that stays the same from minute to minute."""
-    gpu = machine.get("gpu")
-    return {key: machine[key] for key in ("name", "cpu", "cores")} | {"gpu": gpu["name"] if gpu else None}
+    card = machine.get("gpu")
+    named = f"{card['name']} {card['card']}" if card else None
+    return {key: machine[key] for key in ("name", "cpu", "cores")} | {"gpu": named}
 
 
 def _cpu_model() -> str:
@@ -45,44 +47,3 @@ def _cpu_model() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
-
-
-def gpu_state() -> dict[str, Any] | None:
-    """What NVML says of the first GPU: identity, clocks, power limit, temperature; None without one."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return None
-    try:
-        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
-        readings: dict[str, Callable[[], Any]] = {
-            "name": lambda: _text(pynvml.nvmlDeviceGetName(handle)),
-            "uuid": lambda: _text(pynvml.nvmlDeviceGetUUID(handle)),
-            "driver": lambda: _text(pynvml.nvmlSystemGetDriverVersion()),
-            "memory_bytes": lambda: int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
-            "used_bytes": lambda: int(pynvml.nvmlDeviceGetMemoryInfo(handle).used),
-            "sm_clock_mhz": lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM),
-            "memory_clock_mhz": lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_MEM),
-            "power_limit_watts": lambda: pynvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000,
-            "temperature_c": lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU),
-            "throttle_reasons": lambda: pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle),
-            "mig": lambda: bool(pynvml.nvmlDeviceGetMigMode(handle)[0]),
-            "processes": lambda: len(pynvml.nvmlDeviceGetComputeRunningProcesses(handle)),
-        }
-        state = {}
-        for key, read in readings.items():
-            try:
-                state[key] = read()
-            except pynvml.NVMLError:
-                continue  # not every GPU answers every question
-        return state if "name" in state else None
-    except pynvml.NVMLError:
-        return None
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value

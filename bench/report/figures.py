@@ -192,7 +192,9 @@ _ALL = (
         better="lower",
         spell=megabytes,
         scale=1e-6,
-        meaning="Peak of the framework's own allocator on the device.",
+        most=1e13,
+        meaning="Peak of the framework's own allocator on the device. The training images, which lie there, "
+        "are among it, and about 34 MB in which cuBLAS works.",
     ),
     Figure(
         name="device_used_bytes",
@@ -201,14 +203,62 @@ _ALL = (
         better="lower",
         spell=megabytes,
         scale=1e-6,
-        meaning="Most memory of the device that the driver counted for the cell's process.",
+        most=1e13,
+        meaning="Most memory of the device that the driver counted for the cell's process at the end of a "
+        "turn, its context included.",
+    ),
+    Figure(
+        name="device_context_bytes",
+        heading="device context (MB)",
+        unit="bytes",
+        better="lower",
+        spell=megabytes,
+        scale=1e-6,
+        most=1e13,
+        meaning="Memory of the device that the driver counted for the cell's process before it had built "
+        "anything: what the CUDA context and the framework's libraries take by themselves.",
     ),
     Figure(
         name="energy_joules",
         heading="energy (J)",
         unit="J",
         better="lower",
-        meaning="Energy of the device while the cell ran.",
+        most=1e12,
+        meaning="Energy of the device in all turns that the cell had to itself, by the driver's counter: its "
+        "idle power, which stands among the provenance as idle_watts, is part of it. Absent where the turns "
+        "add up to less than 10 s, or another's process was on the device.",
+    ),
+    Figure(
+        name="sm_clock_mhz",
+        heading="SM clock (MHz)",
+        unit="MHz",
+        spell=whole,
+        most=1e4,
+        meaning="Clock of the device's multiprocessors at the end of a turn; the median of the cell's turns.",
+    ),
+    Figure(
+        name="lowest_sm_clock_mhz",
+        heading="lowest SM clock (MHz)",
+        unit="MHz",
+        spell=whole,
+        most=1e4,
+        meaning="The lowest clock of the device's multiprocessors at the end of any of the cell's turns.",
+    ),
+    Figure(
+        name="device_celsius",
+        heading="device temperature (°C)",
+        unit="°C",
+        spell=whole,
+        most=150.0,
+        meaning="The highest temperature of the device at the end of any of the cell's turns.",
+    ),
+    Figure(
+        name="device_others",
+        heading="others on the device",
+        unit="1",
+        spell=whole,
+        meaning="The most processes of others that the driver counted on the device at the end of a turn; "
+        "where there is one, times may be its doing.",
     ),
     Figure(
         name="spike_rate",

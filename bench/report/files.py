@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bench.measure.gpu import held_back
 from bench.records import Manifest, Metric, Record, load_manifest, load_records, write_atomically
 from bench.report.figures import FIGURES
 from bench.report.sections import Heat, heats
@@ -86,6 +88,7 @@ def _results(manifest: Manifest, records: Iterable[Record], found: Iterable[Heat
             | {"certified_on": record.machine, "certified_at": record.made}
             | {name: _whole_bytes(name, value) for name, value in record.figures.items()}
             | _ratio(heat.ratio(record) if heat else None)
+            | _held_back(record)
             | work
         )
     return lines
@@ -99,6 +102,11 @@ def _ratio(ratio: Ratio | None) -> Line:
     if ratio is None:
         return {}
     return {"ratio": ratio.ratio, "ratio_low": ratio.low, "ratio_high": ratio.high, "rounds": ratio.rounds}
+
+
+def _held_back(record: Record) -> Line:
+    reasons = held_back(turn.gpu for turn in record.turns if turn.gpu)
+    return {} if reasons is None else {"throttle_reasons": reasons}
 
 
 def _heat(heat: Heat) -> Line:
@@ -115,7 +123,10 @@ def _heat(heat: Heat) -> Line:
 def _turns(records: Iterable[Record]) -> Iterable[Line]:
     for record in records:
         for turn in record.turns:
-            known = {"cell": record.cell.cell, "heat": record.cell.heat} | turn.model_dump()
+            known = {"cell": record.cell.cell, "heat": record.cell.heat} | turn.model_dump(exclude={"gpu"})
+            if turn.gpu:
+                told = asdict(turn.gpu) | {"throttled": held_back([turn.gpu])}
+                known |= {f"gpu_{name}": value for name, value in told.items()}
             yield known | {"disturbed": None if turn.foreign is None else disturbed(turn)}
 
 

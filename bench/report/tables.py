@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
+from bench.measure.gpu import held_back
 from bench.records import Cell, Manifest, Metric, Record, dumps
 from bench.report import sentences, text
 from bench.report.figures import FIGURES, Figure
@@ -72,6 +73,7 @@ _TIER_TITLES: dict[Tier, str] = {
 }
 _OTHER_NETWORK = "ran another network"
 _OVER_LIMIT = "time / limit"
+_HELD_BACK = "the device's clocks were held back by"
 
 
 def comparison(section: Section, page: Page) -> Table:
@@ -92,6 +94,7 @@ def comparison(section: Section, page: Page) -> Table:
         Heading("status"),
         Heading("reason", below=True),
         Heading(_OTHER_NETWORK, below=True),
+        Heading(_HELD_BACK, below=True),
     ]
     lines = []
     for row in section.rows:
@@ -107,11 +110,17 @@ def comparison(section: Section, page: Page) -> Table:
             Entry(row.status),
             Entry(row.reason),
             Entry(_network(row)),
+            Entry(_held_back(row)),
         ]
         lines.append((row, entries))
     table = by_tier(headings, lines)
-    optional = ("tie group", _OVER_LIMIT, _OTHER_NETWORK)
+    optional = ("tie group", _OVER_LIMIT, _OTHER_NETWORK, _HELD_BACK)
     return _without(table, [title for title in optional if _is_empty(table, title)])
+
+
+def _held_back(row: Row) -> str:
+    reasons = held_back(turn.gpu for record in row.records for turn in record.turns if turn.gpu)
+    return reasons if reasons and reasons != "none" else ""
 
 
 def brief(section: Section, page: Page) -> Table:

@@ -45,6 +45,7 @@ BOUNDS = {
     "float32": Bounds(1e-6, 1e-5, 1e-4, 0),
     # a loss scale that starts at 2^16 may overflow that often before it fits
     "amp": Bounds(None, None, None, 16),
+    "tf32": Bounds(None, None, None, 0),
 }
 RATE_RANGE = (0.05, 0.95)
 TIMED_BATCHES = 3
@@ -57,9 +58,9 @@ def certify(build: Build, task: Classify, settings: Settings, *, learns: bool) -
 
     Of one that does not learn, the comparisons of evaluation alone.
     """
-    bounds = BOUNDS[settings.precision]
+    bounds = BOUNDS[settings.arithmetic]
     for found in _comparisons(build, task, settings, bounds, learns):
-        yield Deviation(found.metric, found.probe, settings.precision, found.value, found.bound)
+        yield Deviation(found.metric, found.probe, settings.arithmetic, found.value, found.bound)
 
 
 class _Found(NamedTuple):

@@ -48,7 +48,7 @@ def check(classifier: Classifier, task: Classify, settings: Settings, seen: Seen
     Raises:
         Wrong: one of them is not what was asked for; the message says which.
     """
-    bounds = BOUNDS[settings.precision]
+    bounds = BOUNDS[settings.arithmetic]
     steps = classifier.steps()
     if not 0 <= seen.batches - steps <= bounds.missed:
         raise Wrong(f"the optimiser has stepped {steps} times in {seen.batches} batches")

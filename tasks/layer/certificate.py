@@ -40,6 +40,7 @@ BOUNDS = {
     "float64": Bounds(0.0, 1e-12, 0.0, 1e-12),
     "float32": Bounds(0.0, 1e-5, 1e-4, 0.05),
     "amp": Bounds(None, None, None, None),
+    "tf32": Bounds(None, None, None, None),
 }
 NEURONS, STEPS, BATCH = 24, 16, 5  # three lengths that no exchange of axes leaves as they were
 RATE_RANGE = (0.05, 0.95)
@@ -53,23 +54,23 @@ def shrink(task: Layer) -> Layer:
 
 def certify(build: Build, task: Layer, settings: Settings) -> Iterator[Deviation]:
     """Every comparison of one adapter, variant and precision with the reference."""
-    small, bounds = shrink(task), BOUNDS[settings.precision]
+    small, bounds = shrink(task), BOUNDS[settings.arithmetic]
     layer = build(small, settings)
     flows = {"random": draw(small, 40), "others": draw(small, 41), "threshold": _on_a_grid(draw(small, 42))}
     for probe, flow in flows.items():
         expected = reference.run(flow, NEURONS)
         rate = float(np.mean(expected.spikes))
         vacuous = float(not RATE_RANGE[0] <= rate <= RATE_RANGE[1])
-        yield Deviation("vacuous probes", probe, settings.precision, vacuous, 0.0)
+        yield Deviation("vacuous probes", probe, settings.arithmetic, vacuous, 0.0)
         layer.load(flow)
         # twice: neither a membrane nor a gradient may stay from the pass before
         for where in (probe, f"{probe}, again"):
             layer.forward()
             layer.backward()
             spikes, gradients = _compare(layer.passed(NEURONS), expected, everything=True)
-            yield Deviation("spike difference", where, settings.precision, spikes, bounds.spikes)
+            yield Deviation("spike difference", where, settings.arithmetic, spikes, bounds.spikes)
             for name, error in gradients.items():
-                yield Deviation(f"{name} gradient error", where, settings.precision, error, bounds.gradient)
+                yield Deviation(f"{name} gradient error", where, settings.arithmetic, error, bounds.gradient)
 
 
 def check_real_size(layer: Pass, task: Layer, settings: Settings, flow: Flow) -> float:
@@ -82,7 +83,7 @@ def check_real_size(layer: Pass, task: Layer, settings: Settings, flow: Flow) ->
         Wrong: it is not the reference's.
     """
     first = min(SEEN, task.neurons)
-    expected, bounds = reference.run(flow, first), BOUNDS[settings.precision]
+    expected, bounds = reference.run(flow, first), BOUNDS[settings.arithmetic]
     passed = layer.passed(first)
     spikes, gradients = _compare(passed, expected, everything=first == task.neurons)
     found = [("spikes", spikes, bounds.real_spikes)]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.measuring import Deviation, Wrong, finite
+from tasks.measuring import Deviation, Wrong, finite, verdict
 from tasks.nef.model import Model, build_model
 from tasks.nef.protocol import NefResult, NefSimulator
 from tasks.nef.reference import Truth, simulate
@@ -25,12 +25,12 @@ MODELS = 3
 
 
 class Bounds(NamedTuple):
-    """What a precision may deviate by; ``decoded`` None: measured, not judged.
+    """What a precision may deviate by; None: measured, not judged.
 
     ``spikes``: 1 - |both| / |either| over all ensembles; ``decoded``: largest absolute error.
     """
 
-    spikes: float
+    spikes: float | None
     decoded: float | None
 
 
@@ -51,7 +51,7 @@ class Common(NamedTuple):
 
 
 # In float32 a spike that crosses the threshold one step later counts twice, and its neuron may stay late.
-BOUNDS = {"float64": Bounds(0.0, 1e-12), "float32": Bounds(0.05, None)}
+BOUNDS = {"float64": Bounds(0.0, 1e-12), "float32": Bounds(0.05, None), "tf32": Bounds(None, None)}
 
 
 def certify(build: Build, task: Nef, settings: Settings) -> Iterator[Deviation]:
@@ -69,7 +69,7 @@ def certify(build: Build, task: Nef, settings: Settings) -> Iterator[Deviation]:
         Unsupported: the task is so small that the reference itself is silent, and equality means nothing.
     """
     for found in _comparisons(build, task, settings):
-        yield Deviation(found.metric, found.probe, settings.precision, found.value, found.bound)
+        yield Deviation(found.metric, found.probe, settings.arithmetic, found.value, found.bound)
 
 
 class _Found(NamedTuple):
@@ -85,8 +85,8 @@ def _comparisons(build: Build, task: Nef, settings: Settings) -> Iterator[_Found
     first = task.stimuli[0]
     inputs, where = stimulus_array(task, first), f"{first.name} n={task.n}"
     simulator = build(task, settings, _models(task, MODELS))
-    bounds = BOUNDS[settings.precision]  # others have been refused
-    common = yield from _stimulated(simulator, task, MODELS, settings.precision)
+    bounds = BOUNDS[settings.arithmetic]  # others have been refused
+    common = yield from _stimulated(simulator, task, MODELS, settings.arithmetic)
     truth = _truth(task, first, MODELS)
     yield from _as_reference(simulator.run(inputs), truth, f"{where}, again", bounds)
     order, steps = [2, 0], len(inputs) // 2
@@ -100,7 +100,7 @@ def _comparisons(build: Build, task: Nef, settings: Settings) -> Iterator[_Found
         if n != task.n:
             sized = task.sized(n)
             simulator = build(sized, settings, _models(sized, 1))
-            common = common.plus((yield from _stimulated(simulator, sized, 1, settings.precision)))
+            common = common.plus((yield from _stimulated(simulator, sized, 1, settings.arithmetic)))
     yield _Found("spike difference", "all stimuli and sizes", common.difference, bounds.spikes)
 
 
@@ -111,14 +111,13 @@ def check_real_size(task: Nef, settings: Settings, models: Sequence[Model], foun
         Wrong: a bound of the certificate is broken.
     """
     truth = simulate(task, models, stimulus_array(task, task.stimuli[0]))
-    for deviation in _as_reference(found, truth, "the first timed run", BOUNDS[settings.precision]):
+    for deviation in _as_reference(found, truth, "the first timed run", BOUNDS[settings.arithmetic]):
         one = Deviation(
-            deviation.metric, deviation.probe, settings.precision, deviation.value, deviation.bound
+            deviation.metric, deviation.probe, settings.arithmetic, deviation.value, deviation.bound
         )
         if one.failed:
-            raise Wrong(
-                f"at its real size, {one.metric} {one.value:.3g} of {one.probe} exceeds {one.bound:.3g}"
-            )
+            _, reason = verdict([one], settings.arithmetic)
+            raise Wrong(f"at its real size, {reason}")
 
 
 def _stimulated(

@@ -15,6 +15,7 @@ def _folder(text: str) -> Path:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--adapter", action="append", default=[], help="only this adapter; may be repeated")
+    parser.addoption("--device", choices=("cpu", "cuda"), default="cpu", help="where adapters compute")
     parser.addoption("--adapters", type=_folder, default=None, help="a folder with more adapters")
 
 

@@ -3,43 +3,54 @@ from __future__ import annotations
 import functools
 import json
 import subprocess
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from bench.catalogue import PROJECT, SHIPPED, Adapter, discover
-from bench.environments import prepare, unavailable
+from bench.environments import prepare
 from bench.process import worker_environment
-from tasks.protocol import Settings
+from tasks.protocol import Device, Settings
 from tests.conformance.judge import Outcome, certifies_nothing, complaint, unknown_deviations
+from tests.conformance.place import Nowhere, card_of
 from tests.conformance.suite import CHECKS
 
 pytestmark = pytest.mark.frameworks
-SETTINGS = Settings(threads=1)  # the networks are tiny
 TIMEOUT_SECONDS = 600
 
 
+@pytest.fixture
+def device(request: pytest.FixtureRequest) -> Device:
+    asked: Device = request.config.getoption("--device", default="cpu")
+    return asked
+
+
 @functools.cache
-def outcomes(name: str, folder: Path, table: str, variant: str) -> dict[str, Outcome]:
+def outcomes(name: str, folder: Path, table: str, variant: str, device: Device) -> dict[str, Outcome]:
     """Run the suite once for an adapter's variant, in its environment; what a crash cuts off has failed."""
     adapter = discover(None if folder == SHIPPED else folder)[name]
+    settings = Settings(device=device, threads=1)  # the networks are tiny
     job = {
         "adapter": name,
         "adapters": str(folder),
         "table": table,
         "variant": variant,
         "declared": adapter.names(),
-        "settings": asdict(SETTINGS),
+        "settings": asdict(settings),
     }
-    if reason := unavailable(adapter):
-        pytest.skip(reason)
-    python = prepare(adapter, device="cpu", root=PROJECT, say=print)
+    try:
+        card = card_of(adapter, device)
+    except Nowhere as error:
+        pytest.skip(str(error))
+    python = prepare(adapter, device=device, root=PROJECT, say=print)
+    # some checks ask for determinism, for which CUDA needs a variable before it starts
+    environment = worker_environment(replace(settings, deterministic=True), card=card)
     done = subprocess.run(
         [python, "-m", "tests.conformance.suite"],
         input=json.dumps(job) + "\n",
         cwd=PROJECT,
-        env=worker_environment(SETTINGS),
+        env=environment,
         capture_output=True,
         text=True,
         timeout=TIMEOUT_SECONDS,
@@ -56,16 +67,16 @@ def outcomes(name: str, folder: Path, table: str, variant: str) -> dict[str, Out
     return {check: found.get(check, lost) for check in CHECKS[table]}
 
 
-def test_conformance(adapter: Adapter, table: str, variant: str, check: str) -> None:
-    found = outcomes(adapter.name, adapter.folder.parent, table, variant)[check]
+def test_conformance(adapter: Adapter, table: str, variant: str, check: str, device: Device) -> None:
+    found = outcomes(adapter.name, adapter.folder.parent, table, variant, device)[check]
     problem = complaint(check, variant, found, adapter.deviations)
     assert not problem, problem
     if found.outcome == "skipped":
         pytest.skip(found.reason)
 
 
-def test_something_is_certified(adapter: Adapter, table: str, variant: str) -> None:
-    found = outcomes(adapter.name, adapter.folder.parent, table, variant)
+def test_something_is_certified(adapter: Adapter, table: str, variant: str, device: Device) -> None:
+    found = outcomes(adapter.name, adapter.folder.parent, table, variant, device)
     assert not certifies_nothing(found), "no certificate has passed: a variant cannot skip everything"
 
 

@@ -45,23 +45,23 @@ def test_skipping_everything_is_noticed() -> None:
 
 
 def test_an_honest_adapter_passes_the_suite() -> None:
-    found = outcomes("ok", FAKES, "classify", "plain")
+    found = outcomes("ok", FAKES, "classify", "plain", "cpu")
     assert set(found.values()) == {PASSED}
 
 
 def test_a_wrong_adapter_fails_its_certificates() -> None:
-    found = outcomes("wrong", FAKES, "classify", "plain")
+    found = outcomes("wrong", FAKES, "classify", "plain", "cpu")
     assert found["certificate-fc_lif"].outcome == "failed"
     assert "spike difference" in found["certificate-fc_lif"].reason
 
 
 def test_an_adapter_that_cannot_be_built_certifies_nothing() -> None:
-    found = outcomes("skip", FAKES, "classify", "plain")
+    found = outcomes("skip", FAKES, "classify", "plain", "cpu")
     assert certifies_nothing(found)
 
 
 def test_a_setting_that_reads_back_otherwise_fails() -> None:
-    found = outcomes("misread", FAKES, "classify", "plain")
+    found = outcomes("misread", FAKES, "classify", "plain", "cpu")
     assert found["settings-read-back"].outcome == "failed"
 
 
