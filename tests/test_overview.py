@@ -154,6 +154,13 @@ def test_tasks_stand_as_the_profile_names_them() -> None:
     assert titles == ["fc_lif", "csnn"]
 
 
+def test_sizes_of_a_task_stand_as_they_are_planned() -> None:
+    sizes = [cell("torch", task_values={"steps": n}, cell=str(n), heat=str(n)) for n in (50, 200, 100)]
+    made = manifest(sizes)
+    ordered = overview.in_order(made, sections(made, [record(each) for each in sizes]))
+    assert [section.cell.task_values["steps"] for section in ordered] == [50, 200, 100]
+
+
 def test_of_many_sizes_the_first_of_each_task_is_shown() -> None:
     sizes = [
         cell("torch", task, task_values={"steps": n}, cell=f"{task}{n}", heat=f"{task}{n}")
@@ -164,6 +171,12 @@ def test_of_many_sizes_the_first_of_each_task_is_shown() -> None:
     assert len(every) == 8
     assert [s.title for s in overview.shown(every)] == ["csnn (steps 1)", "fc_lif (steps 1)"]
     assert overview.shown(every[:6]) == every[:6]
+
+
+def test_that_there_are_more_sizes_is_said(tmp_path: Path) -> None:
+    sizes = [cell("torch", task_values={"steps": n}, cell=str(n), heat=str(n)) for n in range(1, 8)]
+    page = write_report(save(tmp_path, [record(each) for each in sizes])).read_text(encoding="utf-8")
+    assert "the first size is shown here; 6 others stand under Speed." in page
 
 
 def panels(records: Sequence[Record], columns: int = 6) -> list[Axes]:
