@@ -83,14 +83,16 @@ def test_two_runs_under_different_load_say_the_same_ties_included() -> None:
 def test_who_is_slower_stands_by_group_with_its_interval() -> None:
     said = findings.speed(only(heat()))
     assert said.index("gamma 1.3") < said.index("delta 2.0")
-    assert "Times as long as the quickest of them: gamma 1.3" in said and "–" in said
+    assert "Times as long as the quickest of them, with 95 % intervals: gamma 1.3" in said and "–" in said
 
 
 def test_one_that_is_fastest_is_named_alone() -> None:
     quick = ran(cell("quick", "csnn"), 0.5, 0, 0.005)
     section = only([*heat(), quick])
     assert findings.leaders(section) == "quick"
-    assert findings.speed(section).startswith("quick is fastest. Times as long as quick: alpha")
+    assert findings.speed(section).startswith(
+        "quick is fastest. Times as long as quick, with 95 % intervals: alpha"
+    )
 
 
 def test_what_is_undecided_is_called_so_and_nobody_fastest() -> None:
