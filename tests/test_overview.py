@@ -241,6 +241,12 @@ def test_accuracies_are_equal_where_their_intervals_overlap(other: float, word: 
     assert word in classify.PAGE.learned(only(records))
 
 
+def test_where_no_framework_is_compared_a_reference_says_what_it_learned() -> None:
+    limit = cell("limit", reference=True)
+    section = only([record(limit, parity="exact", figures={"test_accuracy": 0.9})])
+    assert classify.PAGE.learned(section) == "limit 90.0 %"
+
+
 def test_an_interval_of_a_share_is_that_of_wilson() -> None:
     low, high = classify.binomial(0.9, 1000)
     assert (low, high) == pytest.approx((0.8799, 0.9171), abs=1e-4)
