@@ -79,6 +79,8 @@ def run(
     found = catalogue.discover(asked.adapters)
     card = choose(os.environ.get("CUDA_VISIBLE_DEVICES")) if asked.device == "cuda" else None
     machine = machines.describe(card)
+    if card:
+        console.print(f"On CUDA this is {card.name}, {card.place}.", markup=False, highlight=False)
     settings = _settings(machine, asked)
     cells = plan.make_cells(
         profile,
@@ -112,8 +114,6 @@ def run(
         data = datasets(sets, {}, {}, asked.data, console.print) if asked.data else {}
         with Progress(console, cells, done, Durations(earlier(folders))) as show:
             used = {name: found[name] for name in dict.fromkeys(c.adapter for c in cells if not c.skip)}
-            if card:
-                show.say(f"On CUDA this is {card.name}, {card.place}.")
             show.environments(len(used))
             pythons = interpreters(used, asked, show.say)
             data = data or datasets(sets, used, pythons, None, show.say)

@@ -83,14 +83,16 @@ def test_two_runs_under_different_load_say_the_same_ties_included() -> None:
 def test_who_is_slower_stands_by_group_with_its_interval() -> None:
     said = findings.speed(only(heat()))
     assert said.index("gamma 1.3") < said.index("delta 2.0")
-    assert "Times as long as the quickest of them: gamma 1.3" in said and "–" in said
+    assert "Times as long as the quickest of them, with 95 % intervals: gamma 1.3" in said and "–" in said
 
 
 def test_one_that_is_fastest_is_named_alone() -> None:
     quick = ran(cell("quick", "csnn"), 0.5, 0, 0.005)
     section = only([*heat(), quick])
     assert findings.leaders(section) == "quick"
-    assert findings.speed(section).startswith("quick is fastest. Times as long as quick: alpha")
+    assert findings.speed(section).startswith(
+        "quick is fastest. Times as long as quick, with 95 % intervals: alpha"
+    )
 
 
 def test_what_is_undecided_is_called_so_and_nobody_fastest() -> None:
@@ -154,6 +156,13 @@ def test_tasks_stand_as_the_profile_names_them() -> None:
     assert titles == ["fc_lif", "csnn"]
 
 
+def test_sizes_of_a_task_stand_as_they_are_planned() -> None:
+    sizes = [cell("torch", task_values={"steps": n}, cell=str(n), heat=str(n)) for n in (50, 200, 100)]
+    made = manifest(sizes)
+    ordered = overview.in_order(made, sections(made, [record(each) for each in sizes]))
+    assert [section.cell.task_values["steps"] for section in ordered] == [50, 200, 100]
+
+
 def test_of_many_sizes_the_first_of_each_task_is_shown() -> None:
     sizes = [
         cell("torch", task, task_values={"steps": n}, cell=f"{task}{n}", heat=f"{task}{n}")
@@ -164,6 +173,12 @@ def test_of_many_sizes_the_first_of_each_task_is_shown() -> None:
     assert len(every) == 8
     assert [s.title for s in overview.shown(every)] == ["csnn (steps 1)", "fc_lif (steps 1)"]
     assert overview.shown(every[:6]) == every[:6]
+
+
+def test_that_there_are_more_sizes_is_said(tmp_path: Path) -> None:
+    sizes = [cell("torch", task_values={"steps": n}, cell=str(n), heat=str(n)) for n in range(1, 8)]
+    page = write_report(save(tmp_path, [record(each) for each in sizes])).read_text(encoding="utf-8")
+    assert "the first size is shown here; 6 others stand under Speed." in page
 
 
 def panels(records: Sequence[Record], columns: int = 6) -> list[Axes]:
@@ -224,6 +239,12 @@ def test_what_was_not_measured_has_its_command() -> None:
 def test_accuracies_are_equal_where_their_intervals_overlap(other: float, word: str) -> None:
     records = [*heat(), ran(cell("x", "csnn"), 1.0, 0, 0.005, figures={"test_accuracy": other})]
     assert word in classify.PAGE.learned(only(records))
+
+
+def test_where_no_framework_is_compared_a_reference_says_what_it_learned() -> None:
+    limit = cell("limit", reference=True)
+    section = only([record(limit, parity="exact", figures={"test_accuracy": 0.9})])
+    assert classify.PAGE.learned(section) == "limit 90.0 %"
 
 
 def test_an_interval_of_a_share_is_that_of_wilson() -> None:

@@ -315,6 +315,12 @@ def test_certificates_that_did_not_pass_are_counted(tmp_path: Path) -> None:
     assert row_of(text, "## Certificates", "c")["status"] == "pending"
 
 
+def test_what_a_framework_cannot_do_is_no_other_work(tmp_path: Path) -> None:
+    cannot = certificate("b", status="skipped", parity=None, metrics=[], reason="no pooling")
+    page, _ = report(tmp_path, [certificate("torch"), cannot])
+    assert "Yes: 1 of 1 certificates passed" in page
+
+
 def test_certificates_show_each_kind_of_deviation_beside_its_bound(tmp_path: Path) -> None:
     page, text = report(tmp_path, [certificate("torch")])
     row = row_of(text, "## Certificates", "torch")

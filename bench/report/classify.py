@@ -86,6 +86,8 @@ def _learned(section: Section) -> str:
         if row.status == "ok" and (values := row.values("test_accuracy"))
     ]
     closed = {row.adapter: share for row, share in shares if row.tier in RANKED}
+    # where no framework is compared, a reference is all there is
+    closed = closed or {row.adapter: share for row, share in shares if row.comparable}
     free = [f"{row.adapter} {100 * share:.1f} %" for row, share in shares if row.tier == "open"]
     parts = []
     if closed and images:

@@ -77,7 +77,8 @@ def speed(section: Section) -> str:
     slower = [row for group, rows in groups.items() if group.rstrip("?") != "a" for row in rows]
     if slower:
         than = tied[0] if len(tied) == 1 and not unsure else "the quickest of them"
-        parts.append(f"Times as long as {than}: {'; '.join(_times(section, row, first) for row in slower)}.")
+        said = "; ".join(_times(section, row, first) for row in slower)
+        parts.append(f"Times as long as {than}, with 95 % intervals: {said}.")
     return " ".join(parts)
 
 

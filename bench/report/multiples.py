@@ -18,7 +18,8 @@ from bench.report.statistics import floor
 
 _TICKS = (1, 1.2, 1.5, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 _FEW = 4  # ticks of a narrow panel
-_TITLE = 24  # letters in a line of a panel's title
+_TITLE = 10.5  # letters of a panel's title in an inch
+_NAMES = 0.8  # inches that the frameworks' names take
 _SMALL = 8.0  # of words in place of a dot
 
 
@@ -107,9 +108,10 @@ def _panels(
     # a narrow page breaks the title into more lines
     height = 0.45 + 2.6 / width + lines * (0.42 + 0.2 * len(names))
     figure = Figure(figsize=(width, max(2.4, height)), layout="constrained")
+    letters = round(_TITLE * (width - _NAMES) / columns)
     panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel().tolist()
     for axes, section in zip(panels, found, strict=False):
-        axes.set_title(textwrap.fill(section.title, _TITLE), loc="left", fontsize=9)
+        axes.set_title(textwrap.fill(section.title, letters), loc="left", fontsize=9)
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.tick_params(labelsize=8.5)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from bench.catalogue import Adapter
-from bench.records import Manifest
+from bench.records import Cell, Manifest, dumps
 from bench.report import text
 from bench.report.figures import FIGURES, Figure
 from bench.report.links import Links
@@ -34,9 +34,21 @@ class Standing:
 
 
 def in_order(manifest: Manifest, found: Sequence[Section]) -> list[Section]:
-    """The sections in the order in which the profile names their tasks."""
+    """The sections in the order in which the profile names their tasks, and the sizes of each."""
     asked = list(manifest.profile_values.get("tasks", ()))
-    return sorted(found, key=lambda s: asked.index(s.cell.task) if s.cell.task in asked else len(asked))
+    planned: dict[str, int] = {}
+    for place, cell in enumerate(manifest.cells):
+        planned.setdefault(_size(cell), place)
+
+    def place_of(section: Section) -> tuple[int, int]:
+        cell = section.cell
+        return asked.index(cell.task) if cell.task in asked else len(asked), planned[_size(cell)]
+
+    return sorted(found, key=place_of)
+
+
+def _size(cell: Cell) -> str:
+    return dumps([cell.task, cell.task_values])
 
 
 def shown(found: Sequence[Section]) -> list[Section]:

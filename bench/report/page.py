@@ -119,6 +119,7 @@ def write_report(folder: Path) -> Path:
         "progress": sentences.progress(manifest, records),
         "overview": overview.table(first, pages, adapters, links),
         "whole_run": whole,
+        "more_sizes": len(found) - len(first),
         "memory": findings.memory(found),
         "peak": overview.peak(found),
         "same_work": same_work,
