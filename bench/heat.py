@@ -52,8 +52,9 @@ class Entrant:
         measured = gpu.figures(gpu.OnCard(**turn["gpu"]) for turn in self.turns if turn["gpu"])
         if self.context_bytes is not None:
             measured["device_context_bytes"] = self.context_bytes
-        if measured and fields["status"] == "ok":
-            fields["figures"] = fields["figures"] | measured
+        # figures of another shape are for the record to refuse
+        if fields["status"] == "ok" and isinstance(own := fields.get("figures"), dict):
+            fields["figures"] = own | measured
         return fields | {"seconds": self.worker.worked}
 
     def so_far(self) -> dict[str, Any]:

@@ -4,7 +4,8 @@ An adapter is a folder with ``adapter.toml``, ``requirements.in``/``requirements
 The module ``adapter.py`` has five names:
 
     versions() -> dict[str, str]                 packages, and the back end really in use
-    configure(settings) -> dict[str, object]     sets flags, threads and seed; returns the values READ BACK
+    configure(settings) -> dict[str, object]     sets flags, threads and seed, and makes the device's context,
+                                                 which is no part of a build; returns the values READ BACK
     sync() -> None                               returns when the device is idle
     device_memory() -> int | None                peak of the device allocator in bytes; None without one
     VARIANTS: Mapping[str, Callable[..., Workload]]   a builder for every variant that adapter.toml names

@@ -4,6 +4,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from rich.console import Console
 
 from bench import runs, session
 from bench.catalogue import PROJECT, discover
-from bench.measure import load
+from bench.measure import gpu, load
+from bench.measure.card import Card
 from bench.plan import make_cells, parse_only, plan_digest
 from bench.profile import Profile
 from bench.progress import Progress
@@ -95,6 +97,14 @@ result(**answers[job["stage"] + " " + job["adapter"]])
 """
 
 
+SEES = """
+if job["stage"] == "run":
+    turn("prepare")
+    turn("train")
+result(parity="exact", versions={"seen": os.environ["CUDA_VISIBLE_DEVICES"]})
+"""
+
+
 def means(folder: Path, python: Path) -> session.Means:
     return session.Means(
         adapters=ADAPTERS,
@@ -123,6 +133,32 @@ def go(
         records = session.go(folder, means(folder, python), show)
     assert records == load_records(folder)
     return records, text.getvalue()
+
+
+def test_cells_on_cuda_see_the_card_of_the_run_and_are_measured_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card, read = Card(uuid="GPU-b", name="Some GPU", place=""), set[Card]()
+
+    def reading(of: Card) -> gpu.Reading:
+        read.add(of)
+        return gpu.Reading(time=0.0)
+
+    monkeypatch.setattr(gpu, "read", reading)
+    ok = ADAPTERS["ok"].model_copy(update={"devices": ["cpu", "cuda"]})
+    asked = SETTINGS | {"device": "cuda"}
+    only = parse_only("adapter=ok")
+    planned = make_cells(Profile(**PROFILE), {"ok": ok}, only, settings=asked, machine={}, unavailable={})
+    save_manifest(tmp_path, manifest("a").model_copy(update={"cells": planned, "settings": asked}))
+    python = interpreter(tmp_path / "python", SEES)
+    records = session.go(
+        tmp_path,
+        replace(means(tmp_path, python), card=card),
+        lambda cells, done: Progress(Console(file=io.StringIO()), cells, done),
+    )
+    assert {record.cell.stage for record in records} == {"certify", "run"}
+    assert all(record.versions == {"seen": "GPU-b"} for record in records)
+    assert read == {card}
 
 
 @pytest.mark.parametrize(
