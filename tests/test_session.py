@@ -151,11 +151,8 @@ def test_cells_on_cuda_see_the_card_of_the_run_and_are_measured_on_it(
     planned = make_cells(Profile(**PROFILE), {"ok": ok}, only, settings=asked, machine={}, unavailable={})
     save_manifest(tmp_path, manifest("a").model_copy(update={"cells": planned, "settings": asked}))
     python = interpreter(tmp_path / "python", SEES)
-    records = session.go(
-        tmp_path,
-        replace(means(tmp_path, python), card=card),
-        lambda cells, done: Progress(Console(file=io.StringIO()), cells, done),
-    )
+    with Progress(Console(file=io.StringIO()), planned, []) as show:
+        records = session.go(tmp_path, replace(means(tmp_path, python), card=card), show)
     assert {record.cell.stage for record in records} == {"certify", "run"}
     assert all(record.versions == {"seen": "GPU-b"} for record in records)
     assert read == {card}

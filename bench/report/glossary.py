@@ -55,8 +55,8 @@ _CERTIFICATES: tuple[tuple[str, str], ...] = (
         "Result of the certificate: the adapter's spikes, gradients and weight updates against a float64 "
         "reference, before anything is timed. exact: equal up to rounding. within: inside the stated "
         "tolerance. reduced precision (amp, TF32): the same code path is certified in float32 and the "
-        "deviation is measured. wrong: other work than was asked for, never compared. Certificates are made on "
-        "one CPU thread and kept until something that they depend on changes.",
+        "deviation is measured. wrong: other work than was asked for, never compared. Certificates are made "
+        "on one CPU thread and kept until something that they depend on changes.",
     ),
     (
         "seeds",
