@@ -41,7 +41,7 @@ def main(device: str) -> None:
                     [sys.executable, "-m", "tests.conformance.suite"],
                     input=json.dumps(job) + "\n",
                     cwd=PROJECT,
-                    env=worker_environment(settings),
+                    env=worker_environment(settings, "current"),
                     capture_output=True,
                     text=True,
                     check=False,
