@@ -17,7 +17,8 @@ import psutil
 from bench import catalogue, environments
 from bench.data import data_cache
 from bench.errors import UserError
-from bench.measure import limits, load, machine
+from bench.measure import gpu, limits, load
+from bench.measure.card import choose
 from bench.report.statistics import DISTURBED
 from tasks.families import families
 from tasks.protocol import Dataset
@@ -151,10 +152,11 @@ def _compiler(root: Path) -> _Said:
 
 
 def _gpu(root: Path) -> _Said:
-    gpu = machine.describe().get("gpu")
-    if not gpu:
-        return "note", "the driver shows none: DEVICE=cuda needs an NVIDIA GPU that nvidia-smi lists"
-    return "ok", f"{gpu['name']}, driver {gpu.get('driver', 'unknown')}"
+    try:
+        card = choose(os.environ.get("CUDA_VISIBLE_DEVICES"))
+    except UserError as error:
+        return "note", str(error)
+    return "ok", f"{card.name}, {card.place}, driver {gpu.describe(card).get('driver', 'unknown')}"
 
 
 def _cpu(root: Path) -> _Said:

@@ -12,7 +12,8 @@ import pytest
 
 from bench import doctor, environments
 from bench.errors import UserError
-from bench.measure import limits, load, machine
+from bench.measure import limits, load
+from tests.cards import A, B, FakeCard, install
 from tests.conftest import Command
 
 
@@ -119,10 +120,11 @@ def test_what_others_do_now(monkeypatch: pytest.MonkeyPatch, share: float | None
 
 
 def test_a_gpu_is_named_with_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "describe", lambda: {"gpu": {"name": "Some GPU", "driver": "580.1"}})
-    assert said("GPU") == doctor.Finding("GPU", "ok", "Some GPU, driver 580.1")
-    monkeypatch.setattr(machine, "describe", dict)
-    assert said("GPU").state == "note"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    install(monkeypatch, FakeCard(A), FakeCard(B))
+    assert said("GPU") == doctor.Finding("GPU", "ok", "Some GPU, GPU 1 in bus order, driver 550.1")
+    install(monkeypatch, FakeCard(A))
+    assert said("GPU").state == "note" and "CUDA_VISIBLE_DEVICES=1 names none" in said("GPU").says
 
 
 @pytest.mark.parametrize("what", doctor.CHECKS)

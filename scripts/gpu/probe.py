@@ -10,6 +10,7 @@ These are figures to look at, not to publish: they are neither certified nor tak
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 import warnings
@@ -23,6 +24,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from bench.measure import machine as machines
+from bench.measure.card import choose
 from tasks import worker
 from tasks.classify.networks import csnn, fc_lif
 from tasks.classify.weights import epoch_order, initial_weights
@@ -43,7 +45,8 @@ VARIANTS = (
 def machine() -> None:
     """Versions, and the machine as a manifest has it."""
     print(sys.version.split()[0], torch.__version__, torch.version.cuda, torch.cuda.get_arch_list())
-    print(json.dumps(machines.describe(), default=str))
+    card = choose(os.environ.get("CUDA_VISIBLE_DEVICES")) if torch.cuda.is_available() else None
+    print(json.dumps(machines.describe(card), default=str))
 
 
 class Probe:
