@@ -26,7 +26,7 @@ from scripts.overview import in_order, overview
 PROJECT = Path(__file__).resolve().parent.parent
 TEXTS = tuple(path for path in (PROJECT / "README.md", PROJECT / "results" / "README.md") if path.exists())
 # The one picture of the README, a plot that was published with the run, and what it shows.
-PICTURE = "all-speed.svg", "Time of every framework over that of the fastest, a panel a task, with 95 % intervals"
+PICTURE = "all-speed.svg", "Time over that of the fastest, a panel a task, with 95 % intervals"
 _BLOCK = re.compile(
     r"(<!-- (?P<kind>answer|results): (?P<run>\S+) -->\n).*?(<!-- end of (?P=kind) -->)", re.DOTALL
 )
