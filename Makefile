@@ -118,6 +118,6 @@ clean:  ## remove the environments and caches; results stay
 	@echo "Preparing the harness ..."
 	@rm -f $@
 	@$(UV) venv --quiet --clear --python .uv/bin/python .venv
-	@$(UV) pip sync --quiet --require-hashes --python .venv bench/requirements.txt
+	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python .venv bench/requirements.txt
 	@$(UV) pip install --quiet --no-deps --python .venv --editable .
 	@touch $@
