@@ -112,24 +112,24 @@ def over_seeds(ratios: Sequence[Ratio]) -> Ratio | None:
 
     The interval is Student's, on logarithms.
     """
-    from scipy import stats
-
     if len(ratios) < 2:
         return next(iter(ratios), None)
+    from scipy import special  # here, as it takes longer than all else that a command imports
+
     logs = [math.log(ratio.ratio) for ratio in ratios]
     centre, error = mean(logs), stdev(logs) / math.sqrt(len(logs))
     # equal values, as of a baseline beside itself, leave no doubt in either direction
-    p = 2 * float(stats.t.sf(abs(centre) / error, len(logs) - 1)) if error else float(centre == 0)
+    p = 2 * float(special.stdtr(len(logs) - 1, -abs(centre) / error)) if error else float(centre == 0)
     rounds, left_out = sum(r.rounds for r in ratios), sum(r.left_out for r in ratios)
     return _ratio(centre, mean_interval(logs), rounds, left_out, p, len(ratios))
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:
     """Student's 95 % interval of the mean of at least two values."""
-    from scipy import stats
+    from scipy import special
 
     error = stdev(values) / math.sqrt(len(values))
-    reach = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
+    reach = error * float(special.stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2))
     return mean(values) - reach, mean(values) + reach
 
 
