@@ -13,6 +13,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -44,16 +45,22 @@ class Wall:
     rules: tuple[Callable[[Path], list[str]], ...]
 
 
-def imports(path: Path, root: Path) -> Iterator[str]:
+def imports(path: Path, root: Path) -> tuple[str, ...]:
     """Full names of the modules that a file imports, wherever in it: ``from a import b`` is ``a.b``."""
-    package = path.relative_to(root).parent.parts
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    return _imports(path.read_text(encoding="utf-8"), path.relative_to(root).parent.parts)
+
+
+@cache  # by the text: most files are the same in every copy of the project
+def _imports(text: str, package: tuple[str, ...]) -> tuple[str, ...]:
+    found: list[str] = []
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
             base = ".".join([*above, *([node.module] if node.module else [])])
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+            found += [f"{base}.{alias.name}" for alias in node.names]
+    return tuple(found)
 
 
 def foreign(root: Path, pattern: str, may: set[str]) -> list[str]:
@@ -90,13 +97,13 @@ def requirements(folder: Path) -> set[str]:
     return {name[0].lower().replace("-", "_") for name in names if name}
 
 
-def words(path: Path) -> Iterator[str]:
+@cache
+def words(text: str, suffix: str) -> frozenset[str]:
     """Words of the names in a file's code, and of its texts without a space: no comments, no prose.
 
     In a template, the words between {{ }} and {% %}.
     """
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".j2":
+    if suffix == ".j2":
         names = re.findall(r"\{[{%].*?[%}]\}", text, re.DOTALL)
     else:
         names = []
@@ -106,16 +113,19 @@ def words(path: Path) -> Iterator[str]:
                     names.append(value)
                 elif isinstance(value, list):
                     names += [each for each in value if isinstance(each, str)]
+    found = set[str]()
     for name in names:
         for part in re.findall(r"[A-Za-z0-9]+", name):
-            yield from {part.lower(), *(bit.lower() for bit in re.findall(r"[A-Z]*[a-z0-9]+|[A-Z]+", part))}
+            found |= {part.lower(), *(bit.lower() for bit in re.findall(r"[A-Z]*[a-z0-9]+|[A-Z]+", part))}
+    return frozenset(found)
 
 
 def naming(root: Path, patterns: tuple[str, ...], names: Callable[[Path], set[str]]) -> list[str]:
     """Files of some glob patterns with one of the names in them that each must not have."""
     found = []
     for path in sorted(path for pattern in patterns for path in root.glob(pattern)):
-        found += [f"{path.relative_to(root)} names {name}" for name in sorted(names(path) & set(words(path)))]
+        its = words(path.read_text(encoding="utf-8"), path.suffix)
+        found += [f"{path.relative_to(root)} names {name}" for name in sorted(names(path) & its)]
     return found
 
 
@@ -386,16 +396,30 @@ PLANTED: list[tuple[Callable[[Path], list[str]], str, str, str]] = [
 ]
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The project's code in a folder of its own."""
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[Path, bytes]]:
+    """A copy of the project's code, and what its files hold."""
+    root = tmp_path_factory.mktemp("project")
     for folder in FOLDERS:
         shutil.copytree(
             PROJECT / folder,
-            tmp_path / folder,
+            root / folder,
             ignore=shutil.ignore_patterns("__pycache__", "*.npz", "*.txt"),
         )
-    return tmp_path
+    return root, {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def copy(whole: tuple[Path, dict[Path, bytes]]) -> Iterator[Path]:
+    """The folder of that copy, which is as it was again after every test."""
+    root, files = whole
+    yield root
+    for path in root.rglob("*"):
+        if path.is_file() and path not in files:
+            path.unlink()
+    for path, content in files.items():
+        if path.read_bytes() != content:
+            path.write_bytes(content)
 
 
 @pytest.mark.parametrize(
