@@ -226,8 +226,9 @@ def publish(
 ) -> None:
     """Copy a finished run to published/<machine>/<run> in the results folder, to be committed."""
     folder = runs.resolve(results / "runs", run)
+    target = runs.place_of(folder, results / "published")  # what is refused waits for no report
     _report(folder)
-    target = runs.publish(folder, results / "published", [name for name in plots.split(",") if name])
+    runs.publish(folder, target, [name for name in plots.split(",") if name])
     say(f"Published: {os.path.relpath(target)}")
 
 

@@ -100,13 +100,11 @@ def git_state() -> dict[str, Any]:
         return {}
 
 
-def publish(folder: Path, published: Path, plots: Sequence[str]) -> Path:
-    """Copy a finished run to ``published/<machine>/<run>``, to be kept in the repository.
-
-    The manifest, the tables (long ones compressed), all records in one file, and the plots of those names.
+def place_of(folder: Path, published: Path) -> Path:
+    """Where a run is published: ``published/<machine>/<run>``.
 
     Raises:
-        UserError: the run is not finished or has been published before, or there is no such plot.
+        UserError: the run is not finished or has been published before.
     """
     manifest = load_manifest(folder)
     if not is_finished(folder) and not (folder / PUBLISHED).exists():
@@ -114,12 +112,23 @@ def publish(folder: Path, published: Path, plots: Sequence[str]) -> Path:
     target = published / str(manifest.machine["name"]) / manifest.run
     if target.exists():
         raise UserError(f"run {manifest.run} is published already: remove {target} first")
+    return target
+
+
+def publish(folder: Path, target: Path, plots: Sequence[str]) -> None:
+    """Copy a run to ``target``, to be kept in the repository.
+
+    The manifest, the tables (long ones compressed), all records in one file, and the plots of those names.
+
+    Raises:
+        UserError: there is no such plot.
+    """
     files = [folder / "manifest.json", *sorted(folder.glob("*.csv"))]
     for name in plots:
         plot = folder / "report" / f"{name}.svg"
         if not plot.is_file():
             known = ", ".join(sorted(path.stem for path in plot.parent.glob("*.svg")))
-            raise UserError(f"run {manifest.run} has no plot {name}: choose from {known}")
+            raise UserError(f"run {target.name} has no plot {name}: choose from {known}")
         files.append(plot)
     # beside its place, and moved there whole: half a copy must not count as published
     aside = target.with_name(f".{target.name}.tmp")
@@ -133,7 +142,6 @@ def publish(folder: Path, published: Path, plots: Sequence[str]) -> Path:
     packed = gzip.compress(dump_records(load_records(folder)).encode(), mtime=0)
     (aside / PUBLISHED).write_bytes(packed)
     aside.rename(target)
-    return target
 
 
 def resolve(runs: Path, name: str | None) -> Path:

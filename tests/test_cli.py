@@ -229,13 +229,15 @@ def test_publishing_is_for_finished_runs(command: Command, tmp_path: Path, mnist
     records = sorted((run / "records").iterdir())
     (run / "records" / ".left.json.1.tmp").write_text("{")
 
-    kept = records[0].read_bytes()
+    page = run / "report" / "index.html"
+    kept, written = records[0].read_bytes(), page.stat().st_mtime_ns
     records[0].unlink()
     said = command("publish")
     assert (said.code, said.err) == (
         2,
         f"spikebench: run {run.name} is not finished: go on with it before you publish it\n",
     )
+    assert page.stat().st_mtime_ns == written  # a report takes seconds: what is refused waits for none
     records[0].write_bytes(kept)
     said = command("publish", "--plots", "nothing")
     assert said.code == 2 and "has no plot nothing: choose from " in said.err
@@ -252,7 +254,9 @@ def test_publishing_is_for_finished_runs(command: Command, tmp_path: Path, mnist
         *tables,
     }
     assert load_records(published) == load_records(run)
+    written = page.stat().st_mtime_ns
     assert "published already" in command("publish").err
+    assert page.stat().st_mtime_ns == written
 
     before = {path: path.read_bytes() for path in published.glob("*.csv")}
     assert command("report", published).code == 0

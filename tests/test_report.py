@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 
 from bench.measure.gpu import OnCard
 from bench.records import Cell, CurvePoint, Metric, Parity, Record, Status, load_records
-from bench.report import classify, drawing, pages, rounds
+from bench.report import classify, drawing, pages, plots, rounds
 from bench.report.drawing import styles
 from bench.report.figures import FIGURES
 from bench.report.page import write_report
@@ -78,6 +78,13 @@ def report(folder: Path, records: Sequence[Record], **changes: Any) -> tuple[str
     page = write_report(save(folder, records, **changes))
     assert page == folder / "report" / "index.html"
     return page.read_text(encoding="utf-8"), (folder / "report" / "report.md").read_text(encoding="utf-8")
+
+
+def unplotted(folder: Path, records: Sequence[Record], **changes: Any) -> tuple[str, str]:
+    """As ``report``, with empty plots: to write them takes longer than all else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "_svg", lambda figure: "<svg></svg>")
+        return report(folder, records, **changes)
 
 
 def table(text: str, heading: str) -> list[dict[str, str]]:
@@ -181,7 +188,7 @@ def test_what_a_figure_is_made_of_stands_with_it_where_rows_differ(tmp_path: Pat
     records = heat(other=2.0)
     point = CurvePoint(epoch=3, seconds=1.0, train_seconds=3.0)
     records[2] = records[2].model_copy(update={"curve": [*records[2].curve, point]})
-    _, text = report(tmp_path, records)
+    _, text = unplotted(tmp_path, records)
     assert row_of(text, "## csnn", "torch")["s/epoch"] == "10.0 (1 epoch)"
     assert row_of(text, "## csnn", "other")["s/epoch"] == "20.0 (2 epochs)"
 
@@ -189,14 +196,14 @@ def test_what_a_figure_is_made_of_stands_with_it_where_rows_differ(tmp_path: Pat
 def test_a_run_without_a_gpu_says_so_and_what_would_measure_one(tmp_path: Path) -> None:
     said = "No GPU was measured: make bench DEVICE=cuda would do that (docs/gpu.md)."
     on_gpu = [done(cell("torch", device="cuda", baseline=True), 1.0), done(cell("norse"), 1.0)]
-    for form in report(tmp_path / "cpu", [done(cell("torch", baseline=True), 1.0)]):
+    for form in unplotted(tmp_path / "cpu", [done(cell("torch", baseline=True), 1.0)]):
         assert said in form
-    for form in report(tmp_path / "cuda", on_gpu):
+    for form in unplotted(tmp_path / "cuda", on_gpu):
         assert said not in form
 
 
 def test_absent_is_a_dash_and_zero_is_a_zero(tmp_path: Path) -> None:
-    page, text = report(tmp_path, [done(cell("torch", "csnn"), figures={"spike_rate": 0.0})])
+    page, text = unplotted(tmp_path, [done(cell("torch", "csnn"), figures={"spike_rate": 0.0})])
     row = row_of(text, "## csnn", "torch")
     assert row["test accuracy (%)"] == row["s/epoch"] == ABSENT
     assert row["spike rate"] == "0.0000"
@@ -231,7 +238,7 @@ def test_reduced_precision_stands_apart(tmp_path: Path) -> None:
         one.model_copy(update={"parity": "reduced precision"}) if one.cell.adapter in ("b", "c") else one
         for one in heat(b=0.5, c=2.0)
     ]
-    page, text = report(tmp_path, reduced)
+    page, text = unplotted(tmp_path, reduced)
     assert [row["adapter"].split()[0] for row in table(text, "## csnn")] == ["torch", "b", "c"]
     assert "Reduced precision, compared apart" in page and "**Reduced precision, compared apart**" in text
 
@@ -255,7 +262,7 @@ def test_disturbed_turns_are_counted_and_left_out(tmp_path: Path) -> None:
     records = heat(other=2.0)
     shares = (0.5, 0.07, 0.06)
     records[2] = records[2].model_copy(update={"turns": turns(times(2.0), shares)})
-    page, text = report(tmp_path, records)
+    page, text = unplotted(tmp_path, records)
     said = "Left out, because others took more than 6 % of the cores in use: 2 of 90 turns."
     assert said in page and said in markdown_free(text)
     assert row_of(text, "## csnn", "other")["time / baseline"].endswith("28 of 30 rounds)")
@@ -264,13 +271,13 @@ def test_disturbed_turns_are_counted_and_left_out(tmp_path: Path) -> None:
 def test_an_unknown_load_is_said(tmp_path: Path) -> None:
     records = heat()
     records[1] = records[1].model_copy(update={"turns": turns(times(1.01), (None, None, 0.0))})
-    page, _ = report(tmp_path, records)
+    page, _ = unplotted(tmp_path, records)
     assert "In 2 turns the load of others is unknown." in page
 
 
 def test_without_a_control_no_difference_counts(tmp_path: Path) -> None:
     records = [one for one in heat(other=2.0) if one.cell.stage != "control"]
-    page, _ = report(tmp_path, records)
+    page, _ = unplotted(tmp_path, records)
     assert "There is no control with enough rounds, so that no difference of times counts." in page
 
 
@@ -297,7 +304,7 @@ def deviation(metric: str, precision: str, value: float, bound: float | None) ->
 
 def test_the_same_work_is_said_in_a_sentence(tmp_path: Path) -> None:
     records = [certificate("torch"), certificate("b"), *heat(b=2.0)]
-    page, text = report(tmp_path, records)
+    page, text = unplotted(tmp_path, records)
     said = (
         "2 of 2 certificates passed; float64: 0 spikes differ; "
         "float32: worst gradient error 4e-06 of 1e-05 allowed."
@@ -308,7 +315,7 @@ def test_the_same_work_is_said_in_a_sentence(tmp_path: Path) -> None:
 def test_certificates_that_did_not_pass_are_counted(tmp_path: Path) -> None:
     failed = certificate("b", status="wrong", parity="wrong", reason="differs")
     planned = [certify(cell(name, "csnn")) for name in ("torch", "b", "c")]
-    page, text = report(tmp_path, [certificate("torch"), failed], cells=planned)
+    page, text = unplotted(tmp_path, [certificate("torch"), failed], cells=planned)
     assert "1 of 3 certificates passed (1 wrong, 1 pending)" in page
     row = row_of(text, "## Certificates", "b")
     assert (row["parity"], row["status"], row["reason"]) == ("wrong", "wrong", "differs")
@@ -317,12 +324,12 @@ def test_certificates_that_did_not_pass_are_counted(tmp_path: Path) -> None:
 
 def test_what_a_framework_cannot_do_is_no_other_work(tmp_path: Path) -> None:
     cannot = certificate("b", status="skipped", parity=None, metrics=[], reason="no pooling")
-    page, _ = report(tmp_path, [certificate("torch"), cannot])
+    page, _ = unplotted(tmp_path, [certificate("torch"), cannot])
     assert "Yes: 1 of 1 certificates passed" in page
 
 
 def test_certificates_show_each_kind_of_deviation_beside_its_bound(tmp_path: Path) -> None:
-    page, text = report(tmp_path, [certificate("torch")])
+    page, text = unplotted(tmp_path, [certificate("torch")])
     row = row_of(text, "## Certificates", "torch")
     assert row["gradient error (found / allowed)"] == "4e-06 / 1e-05 (float64: 3e-14 / 1e-12)"
     assert row["spike difference (found / allowed)"] == "0 / 1e-06 (float64: 0 / 0)"
@@ -334,7 +341,7 @@ def test_certificates_show_each_kind_of_deviation_beside_its_bound(tmp_path: Pat
 
 def test_a_deviation_that_is_no_number_is_the_worst(tmp_path: Path) -> None:
     metrics = [deviation("gradient error", "float32", value, 1e-5) for value in (float("nan"), 1e-6)]
-    _, text = report(tmp_path, [certificate("torch", metrics=metrics, status="wrong", parity="wrong")])
+    _, text = unplotted(tmp_path, [certificate("torch", metrics=metrics, status="wrong", parity="wrong")])
     row = row_of(text, "## Certificates", "torch")
     assert row["gradient error (found / allowed)"] == "nan / 1e-05"
     assert row["checks passed"] == "1 of 2"
@@ -342,7 +349,7 @@ def test_a_deviation_that_is_no_number_is_the_worst(tmp_path: Path) -> None:
 
 def test_a_row_says_when_and_where_it_was_certified(tmp_path: Path) -> None:
     one = done(cell("torch", "csnn"), 1.0, made="2026-01-02T03:04:05+00:00", machine="two-cores")
-    page, _ = report(tmp_path, [one])
+    page, _ = unplotted(tmp_path, [one])
     assert 'title="certified 2026-01-02 03:04 on two-cores">exact' in page
 
 
@@ -350,7 +357,7 @@ def test_a_row_says_when_and_where_it_was_certified(tmp_path: Path) -> None:
 def test_what_keeps_an_ok_row_from_a_comparison_is_said(tmp_path: Path, parity: Parity | None) -> None:
     records = heat(other=2.0)
     records[2] = records[2].model_copy(update={"parity": parity})
-    _, text = report(tmp_path, records)
+    _, text = unplotted(tmp_path, records)
     row = row_of(text, "## csnn", "other")
     assert (row["time / baseline"], row["tie group"]) == (ABSENT, "")
     assert row["reason"]
@@ -359,7 +366,7 @@ def test_what_keeps_an_ok_row_from_a_comparison_is_said(tmp_path: Path, parity: 
 def test_the_open_division_stands_apart_with_its_own_network(tmp_path: Path) -> None:
     own = cell("b", "csnn", variant="own", division="open", table="open", compared=False)
     once = done(own, 0.4, network="1,000 LIF neurons")
-    page, text = report(tmp_path, [once, *heat(), done(cell("c", "csnn"), status="error")])
+    page, text = unplotted(tmp_path, [once, *heat(), done(cell("c", "csnn"), status="error")])
     rows = table(text, "## csnn")
     assert [row["adapter"].split()[0] for row in rows] == ["torch", "b", "c"]
     assert (rows[1]["time / baseline"], rows[1]["reason"]) == (ABSENT, "")
@@ -376,7 +383,7 @@ def test_several_seeds_are_median_and_range(tmp_path: Path) -> None:
         {"epoch_seconds": 3.0, "host_peak_bytes": 5e6},
     ]
     records = [done(cell("torch", "csnn", seed=n), 1.0, figures=f, curve=[]) for n, f in enumerate(figures)]
-    page, text = report(tmp_path, records)
+    page, text = unplotted(tmp_path, records)
     row = row_of(text, "## csnn", "torch")
     assert row["s/epoch (0 epochs)"] == "3.00 (2.00–9.00)"
     assert row["host peak (MB)"] == "4 (3–5, n = 2)"
@@ -393,13 +400,13 @@ def test_the_number_of_seeds_is_named(tmp_path: Path, seeds: int, words: str) ->
 
 def test_a_partial_run_has_no_holes(tmp_path: Path) -> None:
     records = heat()
-    page, text = report(tmp_path, records, cells=[*(one.cell for one in records), cell("b", "csnn")])
+    page, text = unplotted(tmp_path, records, cells=[*(one.cell for one in records), cell("b", "csnn")])
     assert row_of(text, "## csnn", "b")["status"] == "pending"
     for form in (page, text):
         assert "Partial run: 1 of 2 cells are finished (1 ok)." in form
 
 
-def test_nothing_to_plot_is_said_in_words(tmp_path: Path) -> None:
+def test_nothing_to_plot_is_said_in_unplotted(tmp_path: Path) -> None:
     records = [done(cell(name, "csnn"), status=status) for name, status in _ENDINGS]
     page, text = report(tmp_path, records)
     for form in (page, text):
@@ -471,7 +478,7 @@ def test_pictures_of_an_earlier_report_go(tmp_path: Path) -> None:
     old[0].parent.mkdir()
     for path in old:
         path.touch()
-    report(tmp_path, heat(other=2.0))
+    unplotted(tmp_path, heat(other=2.0))
     assert not any(path.exists() for path in old)
 
 
@@ -607,7 +614,7 @@ def test_a_precision_has_a_row_and_bars_of_its_own(tmp_path: Path) -> None:
 def test_certificates_of_two_points_are_told_apart(tmp_path: Path) -> None:
     points = [cell("torch", certificate=f"c{n}", cell=f"c{n}") for n in range(2)]
     points[1] = points[1].model_copy(update={"task_values": {"loss": "cross_entropy"}})
-    _, text = report(tmp_path, [record(certify(point)) for point in points])
+    _, text = unplotted(tmp_path, [record(certify(point)) for point in points])
     rows = table(text, "### Certificates: image classification")
     assert [row["task"] for row in rows] == ["fc_lif", "fc_lif (loss cross_entropy)"]
 
@@ -630,7 +637,7 @@ def test_what_the_card_did_while_a_cell_ran(tmp_path: Path) -> None:
     records = [done(cells[0], 1.0, figures={"sm_clock_mhz": 1500.0}), done(cells[1], 2.0)]
     held = [turn.model_copy(update={"gpu": OnCard(throttled=["power cap"])}) for turn in records[1].turns]
     records[1] = records[1].model_copy(update={"turns": held})
-    _, text = report(tmp_path, records, settings={"device": "cuda"})
+    _, text = unplotted(tmp_path, records, settings={"device": "cuda"})
     first, second = table(text, "## csnn")
     assert (first["SM clock (MHz)"], second["SM clock (MHz)"]) == ("1,500", ABSENT)
     column = "the device's clocks were held back by"
@@ -660,7 +667,7 @@ def test_what_was_run_is_printed(mixed_run: Written) -> None:
 
 @pytest.mark.parametrize(("loss", "said"), [("mse", ""), ("cross_entropy", ", cross-entropy loss")])
 def test_another_loss_than_the_usual_one_is_said(tmp_path: Path, loss: str, said: str) -> None:
-    _, text = report(tmp_path, [done(cell("torch", work={**WORK, "loss": loss}), 1.0)])
+    _, text = unplotted(tmp_path, [done(cell("torch", work={**WORK, "loss": loss}), 1.0)])
     assert f"2 epochs{said}, 500 test images\n" in text
 
 

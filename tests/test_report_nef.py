@@ -23,7 +23,7 @@ from tasks.nef.model import build_model
 from tests import builders
 from tests.builders import control, manifest
 from tests.test_report import done as classified
-from tests.test_report import report, row_of, table, times
+from tests.test_report import report, row_of, table, times, unplotted
 
 N = 8
 SCORES = {"square": 0.25, "pulse": 0.5}  # RMSE of a first process
@@ -129,7 +129,7 @@ def points(line: Line2D) -> list[tuple[float, float]]:
 
 def test_every_stimulus_has_its_scores_at_the_timed_size(tmp_path: Path) -> None:
     sizes = (2 * N, 10 * N)
-    page, text = report(tmp_path, heat(simulated(cell("b"), scale=0.5, sweep=sizes, seconds=2.0)))
+    page, text = unplotted(tmp_path, heat(simulated(cell("b"), scale=0.5, sweep=sizes, seconds=2.0)))
     rows = table(text, "### memory: By stimulus")
     expected = {"adapter": "torch (plain)", "stimulus": "square", "RMSE": "0.250", "worst RMSE": "0.500"}
     expected |= {"bias": "-0.0625", "mean output": "0.750"}
@@ -145,7 +145,7 @@ def test_every_stimulus_has_its_scores_at_the_timed_size(tmp_path: Path) -> None
 
 
 def test_figures_say_of_how_many_networks_and_runs_they_are(tmp_path: Path) -> None:
-    page, text = report(tmp_path, heat())
+    page, text = unplotted(tmp_path, heat())
     row = row_of(text, "## memory", "torch")
     assert row["RMSE (3 networks)"] == "0.375"
     assert row["networks × s/s (30 runs)"] == "40.0"
@@ -156,12 +156,12 @@ def test_scores_of_several_seeds_are_median_and_range(tmp_path: Path) -> None:
     scales = (1.0, 4.0, 2.0)
     records = [simulated(cell("torch", seed=seed), scale=scale) for seed, scale in enumerate(scales)]
     records[2] = records[2].model_copy(update={"metrics": metrics(N, 2.0, 2)[:1]})
-    _, text = report(tmp_path / "all", records)
+    _, text = unplotted(tmp_path / "all", records)
     row = table(text, "### memory: By stimulus")[0]
     assert row["RMSE"] == "0.500 (0.250–1.00)"
     assert row["bias"] == "-0.156 (-0.250 to -0.0625, n = 2)"
     single = [
-        table(report(tmp_path / str(n), [record])[1], "### memory: By stimulus")[0]
+        table(unplotted(tmp_path / str(n), [record])[1], "### memory: By stimulus")[0]
         for n, record in enumerate(records[:2])
     ]
     worst = [float(found["worst RMSE"]) for found in single]
@@ -171,21 +171,21 @@ def test_scores_of_several_seeds_are_median_and_range(tmp_path: Path) -> None:
 def test_the_size_is_the_tasks_own_where_the_profile_names_none(tmp_path: Path) -> None:
     record = simulated(cell("torch", task_values={}))
     record = record.model_copy(update={"metrics": metrics(50, 1.0, 0) + metrics(N, 2.0, 0)})
-    _, text = report(tmp_path, [record])
+    _, text = unplotted(tmp_path, [record])
     assert [row["RMSE"] for row in table(text, "### memory: By stimulus")] == ["0.250", "0.500"]
 
 
 def test_what_no_row_measured_is_no_column(tmp_path: Path) -> None:
     record = simulated(cell("torch", "add"))
     kept = [metric for metric in record.metrics if not metric.metric.startswith("drift")]
-    _, text = report(tmp_path, [record.model_copy(update={"metrics": kept})])
+    _, text = unplotted(tmp_path, [record.model_copy(update={"metrics": kept})])
     (row, *_) = table(text, "### add: By stimulus")
     assert not any("drift" in column for column in row) and row["mean output"] == "0.750"
 
 
 def test_a_section_has_the_plots_of_its_own_family(tmp_path: Path) -> None:
     other = classified(builders.cell("torch", "csnn"), 1.0, figures={"epoch_seconds": 1.0})
-    _, text = report(tmp_path, [*heat(), other])
+    _, text = unplotted(tmp_path, [*heat(), other])
     found = {path.stem for path in (tmp_path / "report").glob("*.svg")}
     assert {name for name in found if name.startswith("memory")} == {
         "memory-rounds",
@@ -258,7 +258,7 @@ def test_points_of_equal_networks_stand_side_by_side() -> None:
 
 def test_one_size_is_no_line_and_that_is_said(tmp_path: Path) -> None:
     records = [one.model_copy(update={"metrics": metrics(N, 1.0, 0)}) for one in heat()]
-    page, text = report(tmp_path, records)
+    page, text = unplotted(tmp_path, records)
     line = "Not plotted, because no cell measured it: RMSE over n (it takes several sizes of the network)."
     assert line in page and line in text
     assert not (tmp_path / "report" / "memory-rmse-n.svg").exists()
@@ -305,7 +305,7 @@ def test_speed_has_build_and_first_run_apart() -> None:
 
 
 def test_records_without_curves_are_still_a_report(tmp_path: Path) -> None:
-    page, text = report(tmp_path, [old(record) for record in heat()])
+    page, text = unplotted(tmp_path, [old(record) for record in heat()])
     assert row_of(text, "## memory", "torch")["RMSE (3 networks)"] == "0.375"
     assert "By stimulus" not in text and "By stimulus" not in page
     assert (
