@@ -8,6 +8,8 @@ UV = .uv/bin/uv
 SPIKEBENCH = .venv/bin/spikebench
 export UV_PYTHON_DOWNLOADS = never
 unexport UV_TORCH_BACKEND
+# with it, every command would compile this project anew
+unexport PYTHONDONTWRITEBYTECODE
 ifdef TORCH_BACKEND
 $(error TORCH_BACKEND asks for another torch than the locks hold by its hash: leave it out, or install that torch \
 	yourself and use ENV=current)
@@ -58,7 +60,7 @@ tensorboard: .venv/ready  ## the curves of a run as TensorBoard's event files; R
 publish: .venv/ready  ## a compact copy of a run in results/published; RUN=... PLOTS=name,name RESULTS
 	@$(SPIKEBENCH) publish $(if $(RUN),$(call quoted,RUN)) $(call option,PLOTS) $(call option,RESULTS)
 
-check: .venv/ready  ## the tests that need no framework: two to three minutes
+check: .venv/ready  ## the tests that need no framework: under two minutes
 	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --dist worksteal -m 'not frameworks'
 
 test: .venv/ready  ## every test, conformance of every adapter included; DATA=...

@@ -13,10 +13,11 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.measure.peaks import Peaks, measure
-from bench.records import Cell, load_manifest
+from bench.records import Cell
 from bench.report import sweep_plot, sweeps
 from bench.report.drawing import styles
 from bench.report.layer import PAGE
+from bench.report.page import write_report
 from bench.report.sections import sections
 from bench.report.sweeps import Sweep
 from tasks import worker
@@ -289,11 +290,6 @@ def test_without_peaks_there_is_no_floor() -> None:
     assert sweep.floor == {} and not any("alone" in said for said in sweeps.findings(sweep))
 
 
-def test_peaks_are_measured_on_the_threads_that_are_asked_for() -> None:
-    found = measure(1)
-    assert found and found.bytes_per_second > 1e7 and found.operations_per_second > 1e7
-
-
 def test_peaks_that_cannot_be_measured_are_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     assert measure(1) is None
@@ -305,20 +301,22 @@ def test_peaks_are_measured_whatever_folders_a_person_has(
     (tmp_path / "bench").mkdir()
     (tmp_path / "bench" / "__init__.py").touch()
     monkeypatch.chdir(tmp_path)
-    assert measure(1)
+    found = measure(1)
+    assert found and found.bytes_per_second > 1e7 and found.operations_per_second > 1e7
 
 
 def test_a_run_from_the_command_to_the_report(tmp_path: Path, mnist: Path) -> None:
     layer = {"repeats": 2, "lif": {"neurons": 20, "also": [{"neurons": 40}, {"neurons": 200}]}}
     profile = write_profile(tmp_path / "tiny.toml", tasks=["lif", "linear_lif"], layer=layer)
-    with Bench(tmp_path, mnist, report=True) as bench:
+    with Bench(tmp_path, mnist) as bench:
         done = bench.run("run", "--profile", profile, "--only", "adapter=single")
         assert done.returncode == 0, done.stdout + done.stderr
         folder = bench.folder()
+    write_report(folder)
     rows = table(folder / "results.csv")
     assert [row["task"] for row in rows] == ["lif", "lif", "lif", "linear_lif"]
     assert {(row["status"], row["parity"]) for row in rows} == {("ok", "exact")}
     assert {row["neurons"] for row in rows} >= {"20", "40", "200"}
     page = (folder / "report" / "index.html").read_text(encoding="utf-8")
     assert "lif over neurons" in page and "ns/neuron/step" in page
-    assert "GFLOP/s" in page and load_manifest(folder).peaks["bytes_per_second"] > 1e7
+    assert "GFLOP/s" in page

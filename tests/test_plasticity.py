@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.records import load_records
+from bench.report.page import write_report
 from tasks import worker
 from tasks.measuring import Diverged, Wrong, verdict
 from tasks.plasticity import FAMILY, readout
@@ -488,10 +489,11 @@ def test_a_run_from_the_command_to_the_report(tmp_path: Path, mnist: Path) -> No
         "stdp_naive": {"form": "saturated", "batch": 8},
     }
     profile = write_profile(tmp_path / "tiny.toml", tasks=["stdp", "stdp_naive"], plasticity=plasticity)
-    with Bench(tmp_path, mnist, report=True) as bench:
+    with Bench(tmp_path, mnist) as bench:
         done = bench.run("run", "--profile", profile, "--only", "adapter=plastic,ok")
         assert done.returncode == 0, done.stdout + done.stderr
         folder = bench.folder()
+    write_report(folder)
     rows = {(row["adapter"], row["task"]): row for row in table(folder / "results.csv")}
     for task in ("stdp", "stdp_naive"):
         assert rows["plastic", task]["status"] == "ok" and rows["plastic", task]["parity"] == "exact"

@@ -197,6 +197,11 @@ def test_a_run_goes_through_four_phases_and_ends_with_its_result(every_ending: F
     assert len(cells) == len(NAMES)
 
 
+def test_the_machines_peaks_are_measured_before_anything_runs(every_ending: Finished) -> None:
+    assert "Measuring what the machine can do at most ..." in every_ending.out
+    assert load_manifest(every_ending.folder).peaks["bytes_per_second"] > 1e7
+
+
 def test_every_cell_is_in_the_reports(every_ending: Finished) -> None:
     report = (every_ending.folder / "report" / "report.md").read_text()
     page = (every_ending.folder / "report" / "index.html").read_text()
