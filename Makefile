@@ -24,6 +24,9 @@ options = $(foreach name,$1,$(call option,$(name))) $(if $(FRESH),--fresh)
 COMPILE = $(UV) pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	--python-version 3.11 --python-platform x86_64-unknown-linux-gnu
 
+# as in bench/process.py: glibc otherwise gives large temporaries back and faults them in again
+ALLOCATOR = MALLOC_TRIM_THRESHOLD_=-1 MALLOC_MMAP_THRESHOLD_=4294967296
+
 .PHONY: help bench doctor parity layers versus report compare claims tensorboard publish check test conform lint readme adapter lock clean
 .DELETE_ON_ERROR:
 
@@ -60,8 +63,8 @@ tensorboard: .venv/ready  ## the curves of a run as TensorBoard's event files; R
 publish: .venv/ready  ## a compact copy of a run in results/published; RUN=... PLOTS=name,name RESULTS
 	@$(SPIKEBENCH) publish $(if $(RUN),$(call quoted,RUN)) $(call option,PLOTS) $(call option,RESULTS)
 
-check: .venv/ready  ## the tests that need no framework: under two minutes
-	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --dist worksteal -m 'not frameworks'
+check: .venv/ready  ## the tests that need no framework and are not long: under two minutes
+	@OMP_NUM_THREADS=1 $(ALLOCATOR) .venv/bin/python -m pytest -n auto --dist worksteal -m 'not frameworks and not long'
 
 test: .venv/ready  ## every test, conformance of every adapter included; DATA=...
 	@$(SPIKEBENCH) setup $(call option,DATA)

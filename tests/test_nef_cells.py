@@ -43,6 +43,11 @@ def simulated(task: Nef, models: list[Model], inputs: Float) -> reference.Truth:
     return _RUNS[key][1]
 
 
+@pytest.fixture(autouse=True)
+def the_reference_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificate, "simulate", simulated)
+
+
 class Honest:
     """``NefSimulator`` by the reference; a fault overrides one method."""
 

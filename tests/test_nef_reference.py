@@ -80,15 +80,18 @@ def run(task: Nef, stimulus: str) -> tuple[Float, Float]:
         ("memory", "pulse", 0.0456, 0.0133, 0.0060),
         ("add", "constant", 0.0283, 0.0114, 0.0050),
         ("calculate", "ramp", 0.0290, 0.0122, 0.0057),
-        ("multiply", "ramp", 0.0360, 0.0156, 0.0083),
+        ("multiply", "ramp", 0.0360, 0.0156, None),
+        # decoders of two thousand neurons in a plane take ten seconds
+        pytest.param("multiply", "ramp", None, None, 0.0083, marks=pytest.mark.long),
     ],
 )
 def test_errors_are_those_of_nengo_core(
-    name: str, stimulus: str, at_50: float, at_200: float, at_1000: float
+    name: str, stimulus: str, at_50: float | None, at_200: float | None, at_1000: float | None
 ) -> None:
     for n, seeds, expected in ((50, 60, at_50), (200, 20, at_200), (1000, 1, at_1000)):
-        task = TASKS[name](n=n, seeds=seeds)
-        assert np.median(rmse(task, *run(task, stimulus))) == pytest.approx(expected, rel=0.3)
+        if expected is not None:
+            task = TASKS[name](n=n, seeds=seeds)
+            assert np.median(rmse(task, *run(task, stimulus))) == pytest.approx(expected, rel=0.3)
 
 
 @pytest.mark.parametrize(

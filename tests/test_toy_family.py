@@ -14,6 +14,7 @@ from tests.harness import PATIENCE_SECONDS, table
 from tests.test_walls import PROJECT, adapter_names
 
 TOY = PROJECT / "tests" / "toy"
+pytestmark = pytest.mark.long  # a whole run, in a copy of the project
 
 
 @dataclass(frozen=True)

@@ -44,11 +44,13 @@ def test_skipping_everything_is_noticed() -> None:
     assert not certifies_nothing({"certificate-csnn": SKIPPED, "certificate-fc_lif": PASSED})
 
 
+@pytest.mark.long  # the whole suite, in a process of its own
 def test_an_honest_adapter_passes_the_suite() -> None:
     found = outcomes("ok", FAKES, "classify", "plain", "cpu")
     assert set(found.values()) == {PASSED}
 
 
+@pytest.mark.long
 def test_a_wrong_adapter_fails_its_certificates() -> None:
     found = outcomes("wrong", FAKES, "classify", "plain", "cpu")
     assert found["certificate-fc_lif"].outcome == "failed"
