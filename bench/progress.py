@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from time import monotonic
@@ -15,6 +14,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from bench.durations import Durations
+from bench.measure import limits
 from bench.records import Cell, Record
 from bench.report.figures import FIGURES
 from bench.report.text import titled
@@ -191,7 +191,7 @@ class Progress:
             if seconds is None:
                 return ""
             if cell.stage == "certify":  # as many side by side as there are cores
-                ahead += seconds / len(os.sched_getaffinity(0))
+                ahead += seconds / limits.usable_cores()
             elif cell.heat == self.heat_now:
                 under_way += seconds
             else:

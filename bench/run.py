@@ -23,7 +23,7 @@ from bench.environments import (
     unavailable_at_hand,
 )
 from bench.errors import UserError, unknown
-from bench.measure import gpu, peaks
+from bench.measure import gpu, limits, peaks
 from bench.measure import machine as machines
 from bench.measure.card import Card, choose
 from bench.process import ALLOCATOR
@@ -81,7 +81,7 @@ def run(
     machine = machines.describe(card)
     if card:
         console.print(f"On CUDA this is {card.name}, {card.place}.", markup=False, highlight=False)
-    settings = _settings(machine, asked)
+    settings = _settings(asked)
     cells = plan.make_cells(
         profile,
         found,
@@ -166,13 +166,13 @@ def _times_anything(cells: Sequence[Cell]) -> bool:
     return any(cell.stage == "run" and not cell.skip for cell in cells)
 
 
-def _settings(machine: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
+def _settings(asked: Asked) -> dict[str, Any]:
     if asked.threads is not None and asked.threads < 1:
         raise UserError(f"--threads must be at least 1, got {asked.threads}")
     settings = {
         "device": _choice("device", asked.device, ("cpu", "cuda")),
         "precision": _choice("precision", asked.precision, ("float32", "amp", "float64")),
-        "threads": asked.threads or int(machine["cores"]),
+        "threads": asked.threads or limits.usable_cores(),
         "environment": _choice("env", asked.env, ("locked", "current")),
         "tf32": asked.tf32,
         "cudnn_benchmark": asked.cudnn_benchmark,

@@ -19,6 +19,7 @@ from bench import certificates
 from bench.catalogue import PROJECT, Adapter
 from bench.errors import first_problem
 from bench.heat import Hands, Kept, run_heat
+from bench.measure import limits
 from bench.measure.card import Card
 from bench.process import Worker, side_by_side
 from bench.progress import Progress
@@ -91,8 +92,8 @@ def _certify(
     with ExitStack() as stack:
         for _, worker in workers.values():
             stack.callback(worker.end)
-        cores = len(os.sched_getaffinity(0))
-        for worker in side_by_side([worker for _, worker in workers.values()], cores):
+        room = limits.usable_cores()
+        for worker in side_by_side([worker for _, worker in workers.values()], room):
             cell, _ = workers[id(worker)]
             outcome = (worker.outcome or {}) | {"seconds": worker.worked}
             where = {"made": _now(), "machine": str(manifest.machine["name"])}

@@ -261,6 +261,20 @@ def test_disturbed_turns_are_counted_and_left_out(tmp_path: Path) -> None:
     assert row_of(text, "## csnn", "other")["time / baseline"].endswith("28 of 30 rounds)")
 
 
+def test_turns_that_a_quota_held_back_are_counted_and_left_out_as_well(tmp_path: Path) -> None:
+    records = heat(other=2.0)
+    held = [
+        turn.model_copy(update={"throttled": 0.5 if place < 4 else 0.0})
+        for place, turn in enumerate(records[2].turns)
+    ]
+    records[2] = records[2].model_copy(update={"turns": held})
+    page, text = report(tmp_path, records)
+    said = "Left out, because others or a quota took more than 6 % of the cores in use: 3 of 90 turns."
+    assert said in page and said in markdown_free(text)
+    assert "In 3 turns a quota of CPU time (cgroup) held the threads back as much" in page
+    assert row_of(text, "## csnn", "other")["time / baseline"].endswith("27 of 30 rounds)")
+
+
 def test_an_unknown_load_is_said(tmp_path: Path) -> None:
     records = heat()
     records[1] = records[1].model_copy(update={"turns": turns(times(1.01), (None, None, 0.0))})
