@@ -97,7 +97,8 @@ class Turn(_Model):
     """One turn: tasks.protocol.Turn with its ``round`` in the heat.
 
     ``foreign``: the share that others took meanwhile of the cores that its threads need, 0 to 1; None where
-    it is unknown.  ``throttled``: the share that a quota held back; None where there is none.  ``gpu``: what the card did, of a cell that uses one.
+    it is unknown.  ``throttled``: the share that a quota held back; None where there is none.  ``gpu``: what
+    the card did, of a cell that uses one.
     """
 
     round: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -179,6 +180,8 @@ def _settings(asked: Asked) -> dict[str, Any]:
         "deterministic": asked.deterministic,
         "allocator": " ".join(f"{name}={value}" for name, value in ALLOCATOR.items()),
     }
+    if folders := os.environ.get("LD_LIBRARY_PATH"):  # other libraries are another run
+        settings["libraries"] = f"LD_LIBRARY_PATH {hashlib.sha256(folders.encode()).hexdigest()[:12]}"
     if asked.env == "current":
         # another interpreter is another run
         settings["interpreter"] = identify(interpreter_at_hand())

@@ -463,7 +463,8 @@ def test_a_plot_that_fails_is_a_line_and_not_the_end(
 def test_a_persons_matplotlib_changes_and_breaks_nothing(tmp_path: Path) -> None:
     report(tmp_path / "run", heat(other=2.0))
     expected = (tmp_path / "run" / "report" / "index.html").read_bytes()
-    (tmp_path / "matplotlibrc").write_bytes(b"font.size: 99\nlines.linewidth: x\n\xff")
+    for name in ("matplotlibrc", "named"):
+        (tmp_path / name).write_bytes(b"font.size: 99\nlines.linewidth: x\n\xff")
     program = (
         "import sys; from pathlib import Path; from bench.report.page import write_report;"
         "write_report(Path(sys.argv[1]))"
@@ -472,7 +473,8 @@ def test_a_persons_matplotlib_changes_and_breaks_nothing(tmp_path: Path) -> None
         [sys.executable, "-c", program, tmp_path / "run"],
         cwd=tmp_path,
         env=os.environ
-        | {"MPLBACKEND": "module://of_a_notebook", "PYTHONPATH": str(Path(__file__).parent.parent)},
+        | {"MPLBACKEND": "module://of_a_notebook", "PYTHONPATH": str(Path(__file__).parent.parent)}
+        | {"MATPLOTLIBRC": str(tmp_path / "named")},
         capture_output=True,
         text=True,
     )

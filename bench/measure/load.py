@@ -60,7 +60,7 @@ def shares(start: Reading, stop: Reading, threads: int) -> Shares:
     foreign = throttled = None
     if start.busy is not None and stop.busy is not None:
         busy, own = stop.busy - start.busy, stop.own - start.own
-        # cores that have worked less than we alone are not counted, as in sandboxes whose counters stand still
+        # cores that have worked less than we alone are not counted: some sandboxes' counters stand still
         if 2 * busy + _SLACK >= own:
             others = (busy - own) / seconds  # cores
             foreign = min(1.0, max(0.0, others - (cores - needed)) / needed)
@@ -72,8 +72,8 @@ def shares(start: Reading, stop: Reading, threads: int) -> Shares:
 def busy_seconds(cores: set[int]) -> float | None:
     """What these cores have worked since the machine started, whoever for.
 
-    None where /proc/stat cannot be read or lacks one of them, as in containers that number the cores anew, and
-    where another file lies in its place (lxcfs), which counts the container's own work alone.
+    None where /proc/stat cannot be read or lacks one of them, as in containers that number the cores anew,
+    and where another file lies in its place (lxcfs), which counts the container's own work alone.
     """
     ticks, seen = 0, set()
     try:
