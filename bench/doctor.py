@@ -205,7 +205,8 @@ def _gigabytes(size: float) -> str:
 
 def _short(path: Path) -> str:
     """A folder as a person writes it."""
-    return str(path).replace(str(Path.home()), "~", 1)
+    home = os.path.expanduser("~").rstrip("/")
+    return f"~{str(path).removeprefix(home)}" if home and path.is_relative_to(home) else str(path)
 
 
 CHECKS: dict[str, Callable[[Path], _Said]] = {

@@ -18,7 +18,7 @@ from typing import Any
 from bench.catalogue import PROJECT
 from bench.errors import UserError
 from bench.measure.card import Card
-from bench.surroundings import absolute, cache_folder
+from bench.surroundings import absolute, cache_folder, packages_at_hand
 from tasks.protocol import Environment, Job, Settings
 
 GRACE_SECONDS = 5
@@ -210,14 +210,6 @@ def worker_environment(
     if environment == "current":
         chosen |= packages_at_hand()
     return {name: absolute(os.environ[name]) for name in PASSED if name in os.environ} | chosen
-
-
-def packages_at_hand() -> dict[str, str]:
-    """Where the interpreter at hand finds packages besides its own folders, for a process of any folder."""
-    found = {"PYTHONUSERBASE": os.environ.get("PYTHONUSERBASE") or os.path.expanduser("~/.local")}
-    if folders := os.environ.get("PYTHONPATH"):
-        found["PYTHONPATH"] = absolute(folders)
-    return {name: value for name, value in found.items() if os.path.isabs(value)}
 
 
 def _how_it_ended(code: int, log: Path) -> str:

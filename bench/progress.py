@@ -80,6 +80,10 @@ class Progress:
         self.now = "environments and data"
         self.say(phase("environments", f"those of {adapters} {'adapter' if adapters == 1 else 'adapters'}."))
 
+    def begin_again(self, records: Sequence[Record]) -> None:
+        """What had ended is to be run once more."""
+        self.waiting |= {record.cell.cell: record.cell for record in records}
+
     def certificates(self, reused: Sequence[Record], making: int) -> None:
         """Certificates begin: some are there already, some are to be made."""
         if not self.totals["certify"]:

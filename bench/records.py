@@ -115,7 +115,8 @@ class Record(_Model):
     """The outcome of one cell.
 
     ``figures``: those of bench/report/figures.py that were measured, no others.  ``network``: what ran,
-    where that is not the task's.  ``made`` and ``machine``: when and where the certificate was made.
+    where that is not the task's.  ``again``: it failed for the environment's sake, and is run once more where
+    that has been mended.  ``made`` and ``machine``: when and where the certificate was made.
     ``shows``: what the family's page draws besides.
     """
 
@@ -123,6 +124,7 @@ class Record(_Model):
     cell: Cell
     status: Status
     reason: str = ""
+    again: bool = False
     parity: Parity | None = None
     made: str = ""
     machine: str = ""

@@ -77,7 +77,7 @@ def run(
         UserError: something that was asked for cannot be.
         KeyboardInterrupt: what is finished is kept.
     """
-    found = catalogue.discover(asked.adapters)
+    found = catalogue.discover(asked.adapters, selection.adapters)
     card = choose(os.environ.get("CUDA_VISIBLE_DEVICES")) if asked.device == "cuda" else None
     machine = machines.describe(card)
     if card:
@@ -106,17 +106,22 @@ def run(
     )
     with runs.alone(folders):
         folder = None if asked.fresh else runs.find(folders, manifest.digest)
-        if folder is not None and runs.is_finished(folder):
-            runs.point_latest(folder)
-            return Done(folder, load_records(folder), "complete already (FRESH=1 starts a new one)")
         done = [] if folder is None else load_records(folder)
+        if folder is not None and runs.is_finished(folder) and not any(record.again for record in done):
+            runs.point_latest(folder)
+            return Done(folder, done, "complete already (FRESH=1 starts a new one)")
         sets = [each for cell in cells if not cell.skip and (each := session.dataset_of(cell))]
         # what is wrong with a folder that a person names is said before anything begins
         data = datasets(sets, {}, {}, asked.data, console.print) if asked.data else {}
         with Progress(console, cells, done, Durations(earlier(folders))) as show:
             used = {name: found[name] for name in dict.fromkeys(c.adapter for c in cells if not c.skip)}
             show.environments(len(used))
-            pythons = interpreters(used, asked, show.say)
+            pythons, failed = interpreters(used, asked, show.say)
+            if folder is not None:
+                ended = runs.forget(folder, [r for r in done if r.again and r.cell.adapter in pythons])
+                show.begin_again(ended)
+                if runs.is_finished(folder):
+                    return Done(folder, done, f"complete but for {', '.join(failed)}")
             data = data or datasets(sets, used, pythons, None, show.say)
             if folder is None:
                 if _times_anything(cells):
@@ -125,11 +130,18 @@ def run(
                 folder.mkdir()
                 save_manifest(folder, manifest)
             else:
-                ended = sum(record.cell.stage == "run" for record in done)
-                show.say(f"Going on with run {folder.name}: {ended} of {show.totals['run']} cells are done.")
+                waiting = sum(cell.stage == "run" for cell in show.waiting.values())
+                of = show.totals["run"]
+                show.say(f"Going on with run {folder.name}: {of - waiting} of {of} cells are done.")
             runs.point_latest(folder)
             means = session.Means(
-                adapters=found, pythons=pythons, data=data, results=asked.results, anew=asked.anew, card=card
+                adapters=found,
+                pythons=pythons,
+                failed=failed,
+                data=data,
+                results=asked.results,
+                anew=asked.anew,
+                card=card,
             )
             return Done(folder, session.go(folder, means, show), "complete")
 
@@ -142,7 +154,7 @@ def setup(asked: Asked, say: Say) -> None:
     for name, reason in _unavailable(found, interpreter).items():
         say(f"Left out: {reason}")
         del found[name]
-    pythons = interpreters(found, asked, say)
+    pythons, _ = interpreters(found, asked, say)
     sets = [family.dataset(task()) for family in families().values() for task in family.tasks.values()]
     data = datasets([each for each in sets if each], found, pythons, asked.data, say)
     where = "; ".join(f"{name} in {folder}" for name, folder in data.items())
@@ -203,11 +215,27 @@ def _unavailable(found: Mapping[str, Adapter], interpreter: str | None) -> dict[
     return {name: reason for name, reason in reasons.items() if reason}
 
 
-def interpreters(used: Mapping[str, Adapter], asked: Asked, say: Say) -> dict[str, Path]:
-    """The Python executable of each adapter."""
+def interpreters(
+    used: Mapping[str, Adapter], asked: Asked, say: Say
+) -> tuple[dict[str, Path], dict[str, str]]:
+    """The Python executable of each adapter, and of those that have none the reason.
+
+    Raises:
+        UserError: there is none at all.
+    """
     if asked.env == "current":
-        return dict.fromkeys(used, interpreter_at_hand())
-    return {name: prepare(a, device=asked.device, root=PROJECT, say=say) for name, a in used.items()}
+        return dict.fromkeys(used, interpreter_at_hand()), {}
+    pythons: dict[str, Path] = {}
+    failed: dict[str, str] = {}
+    for name, adapter in used.items():
+        try:
+            pythons[name] = prepare(adapter, device=asked.device, root=PROJECT, say=say)
+        except (UserError, OSError) as error:
+            failed[name] = str(error)
+            say(f"{error}. The others go on; the same command tries again.")
+    if failed and not pythons:
+        raise UserError(next(iter(failed.values())))
+    return pythons, failed
 
 
 def datasets(
@@ -223,7 +251,7 @@ def datasets(
         (pythons[name], f"adapters.{shared}.fetch")
         for name, adapter in used.items()
         for shared in adapter.uses
-        if (catalogue.SHIPPED / shared / "fetch.py").exists()
+        if name in pythons and (catalogue.SHIPPED / shared / "fetch.py").exists()
     ]
     by_name = {dataset.name: dataset for dataset in wanted}
     return {

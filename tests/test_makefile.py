@@ -117,7 +117,7 @@ FAKE_PYTHON = """\
 case "$*" in
     *base_prefix*) echo "VERSION" ;;
     *"-m venv"*) echo venv >> made; mkdir -p .uv/bin; cp "$0" .uv/bin/python ;;
-    *"-m pip"*) [ -e no-uv ] || { printf '#!/bin/sh\\n%s\\n' "$(cat uv)" > .uv/bin/uv; chmod +x .uv/bin/uv; } ;;
+    *"-m pip"*) [ -e no-uv ] || { (echo '#!/bin/sh'; cat uv) > .uv/bin/uv; chmod +x .uv/bin/uv; } ;;
 esac
 """
 FAKE_UV = """\

@@ -272,6 +272,8 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     if memory := machine.get("memory_bytes"):
         parts.append(f"{memory / 1e9:.1f} GB memory")
     commit = str(git.get("commit") or ABSENT)[:12] + (" with local changes" if git.get("dirty") else "")
+    if git.get("unknown"):
+        commit += f" ({git['unknown']})"
     return [
         ("Profile", manifest.profile),
         ("Date", manifest.created[:16].replace("T", " ")),
