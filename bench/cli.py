@@ -161,6 +161,8 @@ def _run(name: str, values: Profile, only: str, asked: Asked) -> Done:
     counted = progress(load_manifest(done.folder), done.records)
     say(phase("report", f"run {done.folder.name} is {done.word}. {counted}"))
     _report(done.folder)
+    if any(record.status in ("error", "crashed", "timeout") for record in done.records):
+        say(f"What a failed cell has printed: {os.path.relpath(done.folder / 'logs')}, a file each")
     return done
 
 

@@ -27,7 +27,7 @@ LONGEST_EVENT = 2**25  # bytes
 LAST_WORDS = 2**16  # bytes of a log that are read
 # Of the person's environment a worker sees these alone.  Any other may change what is measured: threads
 # (OMP_*, KMP_*), arithmetic (NVIDIA_*, TF_*), allocators (LD_PRELOAD, MALLOC_*), compilers (CFLAGS) ...
-PASSED = ("PATH", "LD_LIBRARY_PATH")
+PASSED: tuple[str, ...] = ("PATH", "LD_LIBRARY_PATH")
 # glibc otherwise gives large temporaries back to the kernel and faults them in again: a tenth of an epoch
 ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_MMAP_THRESHOLD_": str(2**32)}
 

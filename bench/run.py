@@ -99,7 +99,7 @@ def run(
         profile_values=profile.model_dump(exclude_defaults=True),
         settings=settings,
         machine=machine,
-        git=runs.git_state(),
+        git=_origin(cells, found),
         order_seed=plan.order_seed(cells),
         cells=cells,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -172,6 +172,14 @@ def _measured(manifest: Manifest, card: Card | None, say: Say) -> dict[str, Any]
         return {"peaks": asdict(found)}
     say("That failed: the report of this run shows no floor.")
     return {}
+
+
+def _origin(cells: Sequence[Cell], found: Mapping[str, Adapter]) -> dict[str, Any]:
+    """Where the code comes from; an adapter of a person's own folder is in no commit of the project."""
+    git = runs.git_state()
+    if "commit" in git and any(found[cell.adapter].folder.parent != catalogue.SHIPPED for cell in cells):
+        git["dirty"] = True
+    return git
 
 
 def _times_anything(cells: Sequence[Cell]) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from bench import process
 from bench.measure.card import Card
 from bench.process import ALLOCATOR, Worker, side_by_side, worker_environment
-from tasks.protocol import Job, Settings
+from tasks.protocol import Environment, Job, Settings
 
 JOB = Job(
     stage="run",
@@ -37,6 +37,7 @@ TURN = {
 }
 
 
+ENVIRONMENTS: tuple[Environment, ...] = ("locked", "current")
 SHOW = "print(json.dumps({'event': 'result', 'status': dict(os.environ)}), flush=True); time.sleep(60)"
 
 
@@ -202,8 +203,8 @@ def test_a_worker_has_a_home_where_the_person_has_none(
     else:
         monkeypatch.setattr(Path, "home", unknown)
         monkeypatch.setattr(os.path, "expanduser", lambda path: path)
-    for environment in ("locked", "current"):
-        found = worker_environment(Settings(), environment, home=tmp_path)  # type: ignore[arg-type]
+    for environment in ENVIRONMENTS:
+        found = worker_environment(Settings(), environment, home=tmp_path)
         assert (found["HOME"], found["TMPDIR"]) == (str(tmp_path), str(tmp_path))
         assert found["USER"] == found["LOGNAME"] != ""
         assert found.get("SPIKEBENCH_CACHE") == (f"{home}/.cache/spikebench" if home else None)

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from bench import doctor, run
+from bench import doctor, run, runs
 from bench.catalogue import PROJECT
 from bench.environments import prepare
 from bench.errors import UserError
-from bench.records import load_records
+from bench.records import load_manifest, load_records
 from bench.surroundings import cache_folder, without_python
 from tests.conftest import Command
 from tests.harness import FAKES, table, write_profile
@@ -167,6 +167,7 @@ def test_an_adapter_that_cannot_be_installed_is_its_own_row_until_it_can(
     words = ["--adapters", FAKES, "--profile", profile, "--data", mnist, "--only", "adapter=ok,noisy"]
 
     first = command("run", *words)
+    assert "What a failed cell has printed: " in first.out
     assert first.code == 1 and "(no network)" in first.out and first.err == ""
     (folder,) = first.runs
     rows = table(folder / "results.csv")
@@ -191,3 +192,26 @@ def test_an_adapter_that_cannot_be_installed_is_its_own_row_until_it_can(
     none = command("run", *words, "--fresh")
     assert none.code == 2 and none.err.count("\n") == 1 and "no network" in none.err
     assert none.runs == [folder]
+
+
+def test_other_libraries_are_another_run_and_their_folders_are_not_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+    plain = run._settings(run.Asked())
+    found = []
+    for folders in ("/opt/mine/lib", "/opt/other/lib"):
+        monkeypatch.setenv("LD_LIBRARY_PATH", folders)
+        found.append(run._settings(run.Asked()))
+    assert "libraries" not in plain and found[0] != found[1] and "/opt" not in str(found)
+    for settings in found:
+        assert plain == {name: value for name, value in settings.items() if name != "libraries"}
+
+
+def test_an_adapter_of_a_persons_own_is_a_local_change(
+    command: Command, mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "git_state", lambda: {"commit": "abc", "dirty": False})
+    words = ["--profile", write_profile(tmp_path / "tiny.toml"), "--data", mnist, "--adapters", FAKES]
+    said = command("run", *words, "--only", "adapter=skip")
+    assert load_manifest(said.runs[0]).git == {"commit": "abc", "dirty": True}

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import chdir
+from contextlib import chdir, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -94,8 +94,11 @@ def settle_matplotlib() -> None:
     os.environ["MPLBACKEND"] = "agg"  # a notebook's would be refused
     try:
         folder = str(cache_folder() / "matplotlib")
-        os.makedirs(folder, exist_ok=True)
-    except (UserError, OSError):  # where nothing can be kept
+        with suppress(OSError):
+            os.makedirs(folder, exist_ok=True)
+    except UserError:
+        folder = ""
+    if not os.access(folder, os.W_OK):  # where nothing can be kept
         folder = tempfile.mkdtemp()
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["MPLCONFIGDIR"] = folder
