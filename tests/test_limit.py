@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 import re
 import shutil
-import tempfile
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
