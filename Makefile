@@ -20,6 +20,8 @@ endif
 
 # $(call quoted,NAME): the value of the variable NAME as one word of the shell, whatever is in it
 quoted = '$(subst ','\'',$(value $1))'
+# $(call written,NAME): the value with ~ at its beginning, which ^ marks, written out
+written = $(if $(filter ~/%,$(firstword $(value $1))),$(HOME)$(subst ^~,,^$(value $1)),$(value $1))
 # $(call option,NAME): --name with that value, where there is one
 option = $(if $(value $1),--$(shell echo $1 | tr A-Z a-z) $(call quoted,$1))
 options = $(foreach name,$1,$(call option,$(name))) $(if $(FRESH),--fresh)
@@ -86,9 +88,7 @@ adapter: .venv/ready  ## a folder for a new adapter; NAME=... ADAPTERS=...
 
 FAMILIES = $(wildcard adapters/*_family/requirements.in)
 LOCKED = $(filter-out $(FAMILIES),$(wildcard adapters/*/requirements.in tests/*/requirements.in))
-# ~ at the beginning, which ^ marks, is written out
-HOMELY = $(filter ~/%,$(firstword $(value ADAPTERS)))
-FOLDER := $(if $(HOMELY),$(HOME)$(subst ^~,,^$(value ADAPTERS)),$(or $(value ADAPTERS),adapters))/$(value NAME)
+FOLDER := $(or $(call written,ADAPTERS),adapters)/$(value NAME)
 
 # Families first: the locks of their adapters are held to their constraints.
 ifdef NAME
@@ -111,25 +111,26 @@ clean:  ## remove the environments and caches; results stay
 
 # A stamp is written last, when the work is shown to be done.  It says for which place and by which Python: a folder
 # that was copied, moved, or whose Python has gone or changed is made again, as if "again" were newer.
+PROGRAM := $(call written,PYTHON)
 PREFIX = 'import sys; print(sys.base_prefix, sys.version.replace("\n", " "))'
 made = cd ./$1 && pwd -P && bin/python -Ic $(PREFIX)
 stale = $(shell [ "$$( ($(made)) 2>/dev/null)" = "$$(cat $1/ready 2>/dev/null)" ] || echo again)
 .PHONY: again
 # So it is for a Python that is named; with ENV=current that is the one which has the frameworks.
 ifeq ($(strip $(origin PYTHON) $(value ENV)),command line)
-ifneq ($(shell $(call quoted,PYTHON) -Ic $(PREFIX) 2>/dev/null),$(shell sed -n 2p .uv/ready 2>/dev/null))
+ifneq ($(shell $(call quoted,PROGRAM) -Ic $(PREFIX) 2>/dev/null),$(shell sed -n 2p .uv/ready 2>/dev/null))
 .uv/ready: again
 endif
 endif
 
 .uv/ready: bench/uv.txt $(call stale,.uv)
-	@$(call quoted,PYTHON) -Ic 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
-		"Spikebench needs Python 3.11 or newer, and" $(call quoted,PYTHON) "isn't: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@$(call quoted,PYTHON) -Ic 'import ensurepip, venv' 2>/dev/null || { echo \
-		$(call quoted,PYTHON) "can't make environments: install its venv package (python3-venv on Debian)" >&2; exit 1; }
+	@$(call quoted,PROGRAM) -Ic 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
+		"Spikebench needs Python 3.11 or newer, and" $(call quoted,PROGRAM) "isn't: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(call quoted,PROGRAM) -Ic 'import ensurepip, venv' 2>/dev/null || { echo \
+		$(call quoted,PROGRAM) "can't make environments: install its venv package (python3-venv on Debian)" >&2; exit 1; }
 	@echo "Preparing uv ..."
 	@rm -rf .uv
-	@$(call quoted,PYTHON) -E -m venv .uv
+	@$(call quoted,PROGRAM) -E -m venv .uv
 	@.uv/bin/python -E -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/uv.txt
 	@$(UV) --version >/dev/null || { echo "pip has installed no uv that runs: look at \`pip config list\`" >&2; exit 1; }
 	@($(call made,.uv)) >$@

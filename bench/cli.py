@@ -338,5 +338,6 @@ def main() -> None:
 
 
 def _fail(line: str) -> NoReturn:
-    print(f"spikebench: {' '.join(line.split())}", file=sys.stderr)
+    # spaces in a path are meant
+    print(f"spikebench: {' '.join(part.strip() for part in line.splitlines())}", file=sys.stderr)
     sys.exit(2)

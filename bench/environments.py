@@ -149,7 +149,7 @@ def interpreter_at_hand() -> Path:
     """
     named = os.environ.get("PYTHON")
     if named:
-        found = shutil.which(named)
+        found = shutil.which(os.path.expanduser(named))
         if found is None:
             raise UserError(f"PYTHON={named} is no program: name the interpreter that has the frameworks")
         return _itself(found)

@@ -42,6 +42,7 @@ class Progress:
         self.waiting = {cell.cell: cell for cell in cells}
         self.totals = {stage: sum(cell.stage == stage for cell in cells) for stage in ("certify", "run")}
         self.making = self.made = 0
+        self.side_by_side = limits.usable_cores()
         self.heats = list(dict.fromkeys(cell.heat for cell in cells if cell.heat and not cell.skip))
         self.seeds = len({cell.seed for cell in cells if cell.stage != "certify"})
         self.points: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -195,7 +196,7 @@ class Progress:
             if seconds is None:
                 return ""
             if cell.stage == "certify":  # as many side by side as there are cores
-                ahead += seconds / limits.usable_cores()
+                ahead += seconds / self.side_by_side
             elif cell.heat == self.heat_now:
                 under_way += seconds
             else:

@@ -197,6 +197,8 @@ def test_a_python_that_is_named_makes_the_harness_unless_it_is_the_one_at_hand(h
     house.made()
     other = house.write_python("my python", "two 3.12")
     assert house.made(f"PYTHON={other}", "ENV=current") == []
+    assert house.made("PYTHON=~/my python", f"HOME={house.folder}") == ["venv", "uv"]
+    assert house.made("PYTHON=~/python3", f"HOME={house.folder}") == ["venv", "uv"]
     assert house.made(f"PYTHON={other}") == ["venv", "uv"]
     assert house.made(f"PYTHON={other}") == house.made() == []
 

@@ -70,12 +70,12 @@ def test_variables_of_python_are_left_out() -> None:
     assert without_python({"PYTHONPATH": "/junk", "PYTHONINSPECT": "1", "PATH": "/bin"}) == {"PATH": "/bin"}
 
 
-@pytest.mark.parametrize("words", [["--adapters", "~nobody-at-all/x"], ["--data", "~nobody-at-all/x"]])
+@pytest.mark.parametrize("words", [["--adapters", "~nobody-at-all/x  y"], ["--data", "~nobody-at-all/x  y"]])
 def test_a_home_that_leads_nowhere_is_one_line(command: Command, words: list[str]) -> None:
     said = command("run", *words)
     assert (said.code, said.out) == (2, "")
     assert said.err == (
-        "spikebench: ~nobody-at-all/x: nobody says where that home folder lies: write the path out\n"
+        "spikebench: ~nobody-at-all/x  y: nobody says where that home folder lies: write the path out\n"
     )
 
 
