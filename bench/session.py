@@ -54,6 +54,8 @@ class Means:
 def go(folder: Path, means: Means, show: Progress) -> list[Record]:
     """Run every cell of a run folder that has no record yet; all records, in running order."""
     manifest = load_manifest(folder)
+    for left in (folder / "logs").glob("home-*"):  # of workers whose harness was killed
+        shutil.rmtree(left, ignore_errors=True)
     done = {record.cell.cell: record for record in load_records(folder)}
     for record in _certify(folder, manifest, means, done, show):
         done[record.cell.cell] = record

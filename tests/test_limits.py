@@ -163,20 +163,20 @@ def test_a_quota_limits_the_threads_that_a_run_takes_by_itself(
     assert run._settings(Asked(threads=5))["threads"] == 5
 
 
-def test_limits_stand_in_the_manifest_and_a_quota_in_the_name_of_the_machine(
+def test_limits_stand_in_the_manifest_and_in_the_name_of_the_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=16_000, available=9_000))
-    monkeypatch.setattr(limits, "read", lambda: Limits(cores=8.0))
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=16 * 10**9))
+    monkeypatch.setattr(limits, "read", lambda: Limits(cores=8.0, memory_bytes=10**12))
     plain = machine.describe()
-    assert plain["name"].endswith("-8c") and plain["memory_bytes"] == 16_000
+    assert plain["name"].endswith("-8c") and plain["memory_bytes"] == 16 * 10**9
     assert not plain.keys() & {"cpu_quota", "memory_limit_bytes"}
-    monkeypatch.setattr(limits, "read", lambda: Limits(cores=1.5, memory_bytes=4_000))
+    monkeypatch.setattr(limits, "read", lambda: Limits(cores=1.5, memory_bytes=4 * 10**9))
     found = machine.describe()
-    assert found["name"] == f"{plain['name']}-quota-1.5"
+    assert found["name"] == f"{plain['name']}-quota-1.5-memory-4gb"
     assert (found["cores"], found["cpu_quota"]) == (8, 1.5)
-    assert found["memory_bytes"] == found["memory_limit_bytes"] == 4_000
+    assert found["memory_bytes"] == found["memory_limit_bytes"] == 4 * 10**9
     assert machine.identity(found) != machine.identity(plain)
 
 

@@ -210,6 +210,13 @@ def test_what_a_cell_says_is_printed_as_it_is(tmp_path: Path) -> None:
     ]
 
 
+def test_homes_of_workers_that_a_killed_harness_left_are_removed(tmp_path: Path) -> None:
+    save_manifest(tmp_path, manifest("a"))
+    (tmp_path / "logs" / "home-left" / "deep").mkdir(parents=True)
+    go(tmp_path, lambda stage, _: CERTIFIED if stage == "certify" else MEASURED)
+    assert not list((tmp_path / "logs").glob("home-*")) and list((tmp_path / "logs").glob("*.log"))
+
+
 def test_a_terminal_shows_the_turn_under_way(tmp_path: Path) -> None:
     save_manifest(tmp_path, manifest("a"))
     _, out = go(tmp_path, lambda stage, _: CERTIFIED if stage == "certify" else MEASURED, terminal=True)

@@ -31,8 +31,9 @@ def describe(card: Card | None = None) -> dict[str, Any]:
     if limited.cores is not None and limited.cores < cores:
         machine["cpu_quota"] = limited.cores
         machine["name"] += f"-quota-{limited.cores:.3g}"
-    if limited.memory_bytes is not None:
+    if limited.memory_bytes is not None and limited.memory_bytes == machine["memory_bytes"]:
         machine["memory_limit_bytes"] = limited.memory_bytes
+        machine["name"] += f"-memory-{limited.memory_bytes / 1e9:.3g}gb"
     if governor := _words(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")).strip():
         machine["cpu_governor"] = governor
     if card:
