@@ -2,14 +2,17 @@
 OPTIONS = PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS FRESH RUN FORMAT PLOTS A B NAME ADAPTER TORCH_BACKEND
 $(foreach name,$(OPTIONS),$(if $(filter command,$(origin $(name))),,$(eval undefine $(name))))
 unexport $(OPTIONS)
+# Of what sets up git, pip, uv and Python in the environment, only this is handed on: how a network is reached, and
+# where the interpreter at hand (ENV=current) finds packages, which -E keeps from the harness itself.
+REACH = $(addprefix PIP_,CACHE_DIR CERT CLIENT_CERT CONFIG_FILE DEFAULT_TIMEOUT EXTRA_INDEX_URL FIND_LINKS INDEX_URL \
+	NO_INDEX PROXY RETRIES TRUSTED_HOST) $(addprefix UV_,CACHE_DIR CONFIG_FILE DEFAULT_INDEX EXTRA_INDEX_URL \
+	FIND_LINKS HTTP_TIMEOUT INDEX INDEX_% INSECURE_HOST LINK_MODE NATIVE_TLS NO_INDEX OFFLINE SYSTEM_CERTS)
+unexport $(filter-out PYTHON PYTHONPATH PYTHONUSERBASE $(REACH),$(filter GIT_% PIP_% PYTHON% UV_%,$(.VARIABLES)))
 
 PYTHON = python3
 UV = .uv/bin/uv
-SPIKEBENCH = .venv/bin/spikebench
+SPIKEBENCH = .venv/bin/python -E -m bench
 export UV_PYTHON_DOWNLOADS = never
-unexport UV_TORCH_BACKEND
-# with it, every command would compile this project anew
-unexport PYTHONDONTWRITEBYTECODE
 ifdef TORCH_BACKEND
 $(error TORCH_BACKEND asks for another torch than the locks hold by its hash: leave it out, or install that torch \
 	yourself and use ENV=current)
@@ -17,6 +20,8 @@ endif
 
 # $(call quoted,NAME): the value of the variable NAME as one word of the shell, whatever is in it
 quoted = '$(subst ','\'',$(value $1))'
+# $(call written,NAME): the value with ~ at its beginning, which ^ marks, written out
+written = $(if $(filter ~/%,$(firstword $(value $1))),$(HOME)$(subst ^~,,^$(value $1)),$(value $1))
 # $(call option,NAME): --name with that value, where there is one
 option = $(if $(value $1),--$(shell echo $1 | tr A-Z a-z) $(call quoted,$1))
 options = $(foreach name,$1,$(call option,$(name))) $(if $(FRESH),--fresh)
@@ -64,29 +69,29 @@ publish: .venv/ready  ## a compact copy of a run in results/published; RUN=... P
 	@$(SPIKEBENCH) publish $(if $(RUN),$(call quoted,RUN)) $(call option,PLOTS) $(call option,RESULTS)
 
 check: .venv/ready  ## the tests that need no framework and are not long: under two minutes
-	@OMP_NUM_THREADS=1 $(ALLOCATOR) .venv/bin/python -m pytest -n auto --dist worksteal -m 'not frameworks and not long'
+	@OMP_NUM_THREADS=1 $(ALLOCATOR) .venv/bin/python -E -m pytest -n auto --dist worksteal -m 'not frameworks and not long'
 
 test: .venv/ready  ## every test, conformance of every adapter included; DATA=...
 	@$(SPIKEBENCH) setup $(call option,DATA)
-	@$(if $(value DATA),DATA=$(call quoted,DATA)) OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --dist loadgroup
+	@$(if $(value DATA),DATA=$(call quoted,DATA)) OMP_NUM_THREADS=1 .venv/bin/python -E -m pytest -n auto --dist loadgroup
 
 conform: .venv/ready  ## the conformance suite; ADAPTER=... ADAPTERS=... DEVICE=cuda
-	@.venv/bin/python -m pytest -rs tests/conformance/test_conformance.py $(call option,ADAPTER) $(call option,ADAPTERS) $(call option,DEVICE)
+	@.venv/bin/python -E -m pytest -rs tests/conformance/test_conformance.py $(call option,ADAPTER) $(call option,ADAPTERS) $(call option,DEVICE)
 
 lint: .venv/ready  ## ruff and types
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
-	@.venv/bin/mypy
+	@.venv/bin/python -E -m mypy
 
 readme: .venv/ready  ## renew the parts of the documents that are made from published runs
-	@.venv/bin/python -m scripts.readme
+	@.venv/bin/python -E -m scripts.readme
 
 adapter: .venv/ready  ## a folder for a new adapter; NAME=... ADAPTERS=...
 	@$(SPIKEBENCH) new-adapter $(call quoted,NAME) $(call option,ADAPTERS)
 
 FAMILIES = $(wildcard adapters/*_family/requirements.in)
 LOCKED = $(filter-out $(FAMILIES),$(wildcard adapters/*/requirements.in tests/*/requirements.in))
-FOLDER := $(patsubst ~/%,$(HOME)/%,$(or $(value ADAPTERS),adapters))/$(value NAME)
+FOLDER := $(or $(call written,ADAPTERS),adapters)/$(value NAME)
 
 # Families first: the locks of their adapters are held to their constraints.
 ifdef NAME
@@ -107,22 +112,41 @@ endif
 clean:  ## remove the environments and caches; results stay
 	rm -rf .uv .venv .envs .mypy_cache .pytest_cache .ruff_cache
 
-# The stamps are written last, so an interrupted step runs again.
-.uv/ready: bench/uv.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
-		"Spikebench needs Python 3.11 or newer, and $(PYTHON) isn't: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo \
-		"$(PYTHON) can't make environments: install its venv package (python3-venv on Debian)" >&2; exit 1; }
+# A stamp is written last, when the work is shown to be done.  It says for which place and by which Python: a folder
+# that was copied, moved, or whose Python has gone or changed is made again, as if "again" were newer.
+PROGRAM := $(call written,PYTHON)
+PREFIX = 'import sys; print(sys.base_prefix, sys.version.replace("\n", " "))'
+made = cd ./$1 && pwd -P && bin/python -Ic $(PREFIX)
+stale = $(shell [ "$$( ($(made)) 2>/dev/null)" = "$$(cat $1/ready 2>/dev/null)" ] || echo again)
+.PHONY: again
+# So it is for a Python that is named; with ENV=current that is the one which has the frameworks.
+ifeq ($(strip $(origin PYTHON) $(value ENV)),command line)
+ifneq ($(shell $(call quoted,PROGRAM) -Ic $(PREFIX) 2>/dev/null),$(shell sed -n 2p .uv/ready 2>/dev/null))
+.uv/ready: again
+endif
+endif
+
+.uv/ready: bench/uv.txt $(call stale,.uv)
+	@$(call quoted,PROGRAM) -Ic 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
+		"Spikebench needs Python 3.11 or newer, and" $(call quoted,PROGRAM) "isn't: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(call quoted,PROGRAM) -Ic 'import ensurepip, venv' 2>/dev/null || { echo \
+		$(call quoted,PROGRAM) "can't make environments: install its venv package (python3-venv on Debian)" >&2; exit 1; }
 	@echo "Preparing uv ..."
 	@rm -rf .uv
-	@$(PYTHON) -m venv .uv
-	@.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/uv.txt
-	@touch $@
+	@$(call quoted,PROGRAM) -E -m venv .uv
+	@.uv/bin/python -E -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/uv.txt
+	@$(UV) --version >/dev/null || { echo "pip has installed no uv that runs: look at \`pip config list\`" >&2; exit 1; }
+	@($(call made,.uv)) >$@
 
-.venv/ready: .uv/ready bench/requirements.txt pyproject.toml
+# What uv has in its cache needs no network.
+.venv/ready: .uv/ready bench/requirements.txt pyproject.toml $(call stale,.venv)
 	@echo "Preparing the harness ..."
-	@rm -f $@
-	@$(UV) venv --quiet --clear --python .uv/bin/python .venv
-	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python .venv bench/requirements.txt
-	@$(UV) pip install --quiet --no-deps --python .venv --editable .
-	@touch $@
+	@rm -rf .venv
+	@$(UV) venv --quiet --python .uv/bin/python .venv
+	@$(UV) pip sync --offline $(SYNC) 2>/dev/null || $(UV) pip sync $(SYNC)
+	@$(UV) pip install --offline $(OWN) 2>/dev/null || $(UV) pip install $(OWN)
+	@.venv/bin/python -E -c 'import bench.cli'
+	@($(call made,.venv)) >$@
+
+SYNC = --quiet --compile-bytecode --require-hashes --python .venv bench/requirements.txt
+OWN = --quiet --no-deps --python .venv --editable .

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ from tasks.protocol import Table
 
 PROJECT = Path(__file__).resolve().parents[1]
 SHIPPED = PROJECT / "adapters"
+_LEFT_BY_EDITORS = re.compile(r"^[.#]|(~|\.(sw[a-p]|orig|rej|bak|pyc))$")
 
 
 class Open(BaseModel):
@@ -127,15 +129,18 @@ def _said(where: str, said: object, table: Table) -> str | Open:
 
 
 def source_files(folder: Path) -> list[Path]:
-    """The files of a folder and of those in it, without caches and what editors leave."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file()
-        and "__pycache__" not in path.parts
-        and not path.name.startswith(".")
-        and not path.name.endswith("~")
-    )
+    """The files of a folder and of those in it, without caches and what editors leave; links are followed."""
+    found: list[Path] = []
+    seen = set[tuple[int, int]]()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        here = os.stat(place)
+        if (here.st_dev, here.st_ino) in seen:  # a link to a folder above
+            folders.clear()
+            continue
+        seen.add((here.st_dev, here.st_ino))
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        found += [Path(place, name) for name in names if not _LEFT_BY_EDITORS.search(name)]
+    return sorted(path for path in found if path.is_file())
 
 
 def _used(adapter: Adapter, name: str) -> Path:
@@ -145,22 +150,30 @@ def _used(adapter: Adapter, name: str) -> Path:
     raise UserError(f"{adapter.folder / 'adapter.toml'}: uses names no folder {name!r} beside it")
 
 
-def discover(extra: Path | None) -> dict[str, Adapter]:
-    """All adapters of the project and of one more folder, by name.
+def discover(extra: Path | None, only: Collection[str] | None = None) -> dict[str, Adapter]:
+    """The adapters of the project and of one more folder, by name: all, or ``only`` those that are asked for.
 
     Raises:
-        UserError: an adapter.toml is malformed, or two adapters have one name.
+        UserError: an adapter.toml is malformed, two adapters have one name, or there is none of a name.
     """
     if extra is not None and not extra.is_dir():
         raise UserError(f"--adapters {extra}: there is no such folder")
-    found: dict[str, Adapter] = {}
+    if extra is not None and (extra / "adapter.toml").exists():
+        raise UserError(f"--adapters {extra} is an adapter itself: name the folder above it, {extra.parent}")
+    found: dict[str, Path] = {}
     for base in (SHIPPED, extra):
-        for path in sorted(base.glob("*/adapter.toml")) if base else ():
+        # a folder of adapters may be a link, and so may an adapter in it, which is known by the link's name
+        for path in sorted(base.resolve().glob("*/adapter.toml")) if base else ():
             name = path.parent.name
             if name in found:
                 raise UserError(f"two adapters are called {name!r}: rename the folder {path.parent}")
-            found[name] = _load(path)
-    return found
+            if path.parent.parent != SHIPPED and (SHIPPED / name).exists():
+                raise UserError(f"{path.parent}: the project has a folder {name!r} already: rename yours")
+            found[name] = path
+    for name in only or ():
+        if name not in found:
+            raise unknown("adapter", name, found)
+    return {name: _load(path) for name, path in found.items() if only is None or name in only}
 
 
 def _load(path: Path) -> Adapter:
@@ -171,7 +184,7 @@ def _load(path: Path) -> Adapter:
         if not path.parent.name.isidentifier():
             raise UserError(f"{path.parent}: the folder's name must be a Python name, as in my_net")
         return Adapter.model_validate(
-            _with_tables(path, values) | {"name": path.parent.name, "folder": path.parent.resolve()}
+            _with_tables(path, values) | {"name": path.parent.name, "folder": path.parent}
         )
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid TOML: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from bench import catalogue, plan, runs
 from bench.errors import UserError, first_problem
 from bench.progress import phase
 from bench.records import load_manifest
+from bench.surroundings import named
 
 if TYPE_CHECKING:
     from bench.profile import Profile
@@ -29,7 +31,12 @@ app.add_typer(export, name="export")
 
 def _home(path: Path | None) -> Path | None:
     # make quotes what it hands on, so that no shell expands it; workers run in another folder
-    return path and path.expanduser().absolute()
+    return path and named(path)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        raise BrokenPipeError
 
 
 AdaptersOption = Annotated[
@@ -51,7 +58,7 @@ ThreadsOption = Annotated[int | None, typer.Option(help="CPU threads at most; el
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Start a new run, whatever there is.")]
 RunArgument = Annotated[str | None, typer.Argument(help="A run's name or folder; else the latest.")]
 
-console = Console(emoji=False)
+console = _Console(emoji=False)
 
 
 def say(line: str) -> None:
@@ -129,9 +136,10 @@ def parity(
     )
     done = _run(name, values, only, asked)
     # a file or a pipe has no width of its own
-    wide = console if console.is_terminal else Console(width=140)
+    wide = console if console.is_terminal else _Console(width=140)
     wide.print(table(done.records))
-    failures = undeclared_failures(done.records, catalogue.discover(adapters))
+    asked_for = {record.cell.adapter for record in done.records}
+    failures = undeclared_failures(done.records, catalogue.discover(adapters, asked_for))
     for record in failures:
         say(f"{record.cell.cell}: {record.status}: {record.reason}")
     say(f"{len(failures)} certificates failed that are not declared.")
@@ -153,6 +161,8 @@ def _run(name: str, values: Profile, only: str, asked: Asked) -> Done:
     counted = progress(load_manifest(done.folder), done.records)
     say(phase("report", f"run {done.folder.name} is {done.word}. {counted}"))
     _report(done.folder)
+    if any(record.status in ("error", "crashed", "timeout") for record in done.records):
+        say(f"What a failed cell has printed: {os.path.relpath(done.folder / 'logs')}, a file each")
     return done
 
 
@@ -305,10 +315,16 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal has no letters for is no reason to end
+            stream.reconfigure(errors="replace")
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except UserError as error:
         _fail(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be written there goes nowhere
+        _fail("what read the output has gone: what is finished is kept, the same command goes on from there")
     except OSError as error:
         what = f"{error.filename or 'a file'} cannot be used ({error.strerror or error})"
         _fail(f"{what}: mend that and run again")
@@ -323,5 +339,6 @@ def main() -> None:
 
 
 def _fail(line: str) -> NoReturn:
-    print(f"spikebench: {' '.join(line.split())}", file=sys.stderr)
+    # spaces in a path are meant
+    print(f"spikebench: {' '.join(part.strip() for part in line.splitlines())}", file=sys.stderr)
     sys.exit(2)

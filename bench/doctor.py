@@ -164,14 +164,13 @@ def _cpu(root: Path) -> _Said:
     if quota is not None and quota < cores:
         return "note", (
             f"{cores} cores are seen, and a quota (cgroup) gives the time of {quota:g}: more threads than "
-            f"that wait for one another; run with THREADS={max(1, int(quota))}"
+            f"that wait for one another, so that a run takes THREADS={limits.usable_cores()} by itself"
         )
     return "ok", f"{cores} {'core' if cores == 1 else 'cores'}, and no quota below that"
 
 
 def _memory(root: Path) -> _Said:
-    seen, limit = psutil.virtual_memory(), limits.read().memory_bytes
-    available = min(seen.available, limit or seen.available)
+    seen, limit, available = psutil.virtual_memory(), limits.read().memory_bytes, limits.available_bytes()
     if available < HEAT_BYTES:
         return "missing", (
             f"{_gigabytes(available)} to be had, and the smallest comparison takes {_gigabytes(HEAT_BYTES)}: "
@@ -188,7 +187,7 @@ def _memory(root: Path) -> _Said:
 def _load(root: Path) -> _Said:
     start = load.read(os.getpid())
     time.sleep(LISTEN_SECONDS)
-    share = load.foreign_share(start, load.read(os.getpid()), len(os.sched_getaffinity(0)))
+    share = load.shares(start, load.read(os.getpid()), len(os.sched_getaffinity(0))).foreign
     if share is None:
         return "note", "the kernel does not say it here: turns that others disturb cannot be left out"
     now = f"others use {100 * share:.0f} % of the CPU now"
@@ -206,7 +205,8 @@ def _gigabytes(size: float) -> str:
 
 def _short(path: Path) -> str:
     """A folder as a person writes it."""
-    return str(path).replace(str(Path.home()), "~", 1)
+    home = os.path.expanduser("~").rstrip("/")
+    return f"~{str(path).removeprefix(home)}" if home and path.is_relative_to(home) else str(path)
 
 
 CHECKS: dict[str, Callable[[Path], _Said]] = {

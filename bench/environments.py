@@ -15,10 +15,14 @@ from pathlib import Path
 
 from bench.catalogue import PROJECT, Adapter
 from bench.errors import UserError
+from bench.surroundings import for_uv, packages_at_hand, without_python
 
+INSTALLED = PROJECT / "bench" / "installed.py"
+_PATIENCE = 300  # seconds
 LOCK = "requirements.txt"
 CUDA_LOCK = "requirements-cuda.txt"
 _STAMP = "lock.sha256"
+_OURS = "{}.{}".format(*sys.version_info[:2])
 
 
 def lock(adapter: Adapter, device: str) -> Path | None:
@@ -60,21 +64,31 @@ def prepare(adapter: Adapter, *, device: str, root: Path, say: Callable[[str], N
         say(f"{name}: preparing its environment, which may download some GB{_copies(uv, environment.parent)}")
         # From nothing each time: an interrupted installation can't be told from a whole one.
         _run(name, [uv, "venv", "--quiet", "--clear", "--python", base, environment])
-        _run(name, [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", python, chosen])
+        sync: list[str | Path] = [uv, "pip", "sync", "--quiet", "--require-hashes"]
+        sync += ["--python", python, chosen]
+        # what uv has in its cache needs no network
+        if _uv([*sync, "--offline"]).returncode:
+            _run(name, sync)
+        _run(name, [python, "-I", "-c", "import sys; sys.exit(sys.version_info < (3, 11))"])
         (environment / _STAMP).write_text(_digest(chosen))
     return python
 
 
 def is_ready(adapter: Adapter, *, device: str, root: Path) -> bool:
-    """Whether the adapter's environment matches its lock; without a lock it needs none."""
+    """Whether the adapter's environment matches its lock and its CPython; without a lock it needs none.
+
+    An environment runs wherever it lies, as its programs are started by its own interpreter alone.
+    """
     chosen = lock(adapter, device)
     if chosen is None:
         return True
     environment = _environment(adapter, chosen, root.absolute())
-    stamp = environment / _STAMP
-    return (
-        (environment / "bin" / "python").exists() and stamp.exists() and stamp.read_text() == _digest(chosen)
-    )
+    stamp, made = environment / _STAMP, environment / "pyvenv.cfg"
+    if not all(path.exists() for path in (environment / "bin" / "python", stamp, made)):
+        return False
+    version = f"version_info = {adapter.python or _OURS}."
+    of_python = any(line.startswith(version) for line in made.read_text(encoding="utf-8").splitlines())
+    return of_python and stamp.read_text(encoding="utf-8") == _digest(chosen)
 
 
 def _environment(adapter: Adapter, chosen: Path, root: Path) -> Path:
@@ -101,15 +115,15 @@ def unavailable_at_hand(adapter: Adapter, interpreter: str) -> str:
 
 def _base(adapter: Adapter) -> str | None:
     """The interpreter that the adapter's environment is made from."""
-    if adapter.python in ("", "{}.{}".format(*sys.version_info[:2])):
+    if adapter.python in ("", _OURS):
         return sys.executable
     found = shutil.which(f"python{adapter.python}")
     if found is None:
         return None
     # what a version manager puts on PATH need not lead to an interpreter
     say = "import sys; print('{}.{}'.format(*sys.version_info[:2]))"
-    done = subprocess.run([found, "-c", say], capture_output=True, text=True, check=False)
-    return found if done.stdout.strip() == adapter.python else None
+    done = subprocess.run([found, "-I", "-c", say], capture_output=True, text=True, check=False)
+    return os.path.abspath(found) if done.stdout.strip() == adapter.python else None
 
 
 def find_uv(root: Path) -> Path:
@@ -121,49 +135,70 @@ def find_uv(root: Path) -> Path:
     found = shutil.which("uv", path=root / ".uv" / "bin") or shutil.which("uv")
     if found is None:
         raise UserError("uv is missing: start by `make bench`, which installs it, or choose --env current")
-    return Path(found)
+    return Path(found).absolute()
 
 
 def interpreter_at_hand() -> Path:
     """The interpreter of ``--env current``: $PYTHON, else the ``python3`` that the user has outside of .venv.
+
+    Its own path, from the root: what a version manager puts on PATH finds it by the person's home folder,
+    which workers have not.
 
     Raises:
         UserError: $PYTHON names no program.
     """
     named = os.environ.get("PYTHON")
     if named:
-        found = shutil.which(named)
+        found = shutil.which(os.path.expanduser(named))
         if found is None:
             raise UserError(f"PYTHON={named} is no program: name the interpreter that has the frameworks")
-        return Path(found)
+        return _itself(found)
     if Path(sys.prefix).resolve() == (PROJECT / ".venv").resolve():
         own = Path(sys.prefix, "bin").resolve()
         folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
         outside = os.pathsep.join(folder for folder in folders if Path(folder).resolve() != own)
         found = shutil.which("python3", path=outside)
         if found is not None:
-            return Path(found)
+            return _itself(found)
     return Path(sys.executable)
 
 
-# Printed by the interpreter at hand: what a run's figures depend on, without any folder of the machine.
-_IDENTITY = """
-import hashlib, importlib.metadata, json, platform, sys
-import numpy
-packages = sorted(f"{d.name} {d.version}" for d in importlib.metadata.distributions())
-digest = hashlib.sha256("\\n".join(packages).encode()).hexdigest()
-print(json.dumps({"version": sys.version_info[:3], "packages": digest}))
-"""
+def _itself(program: str) -> Path:
+    done = subprocess.run(
+        [program, "-I", "-c", "import sys; print(sys.executable)"],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    own = Path(done.stdout.strip())
+    return own if own.is_absolute() and own.is_file() else Path(program).absolute()
 
 
 def identify(python: Path) -> str:
-    """Version and a digest of the installed packages of an interpreter that is to run adapters.
+    """Version and a digest of all code that an interpreter which is to run adapters can import.
 
     Raises:
         UserError: it is no Python, too old, or has no NumPy.
     """
-    done = subprocess.run([python, "-c", _IDENTITY], capture_output=True, text=True, check=False)
     way_out = "name another by PYTHON=..., or leave --env current out"
+    try:
+        done = subprocess.run(
+            [python, INSTALLED, PROJECT],
+            env=without_python(os.environ) | packages_at_hand() | {"PYTHONSAFEPATH": "1"},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except OSError as error:
+        raise UserError(f"--env current: {python} cannot be started ({error.strerror}): {way_out}") from None
+    except subprocess.TimeoutExpired:
+        raise UserError(
+            f"--env current: reading the code that {python} finds took over {_PATIENCE} s: take large "
+            "folders that are no code out of PYTHONPATH"
+        ) from None
     if done.returncode or not done.stdout.startswith("{"):
         last = (done.stderr.strip().splitlines() or ["it is no Python interpreter"])[-1]
         raise UserError(f"--env current: {python} cannot run adapters ({last}): {way_out}")
@@ -215,6 +250,8 @@ def _run(adapter: str, command: list[str | Path]) -> None:
 
 
 def _uv(command: list[str | Path]) -> subprocess.CompletedProcess[str]:
-    """Run uv where it finds its settings, in pyproject.toml."""
-    surroundings = os.environ | {"UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
-    return subprocess.run(command, cwd=PROJECT, env=surroundings, capture_output=True, text=True, check=False)
+    """Run uv, or what it has made, where it finds its settings, in pyproject.toml."""
+    chosen = for_uv(os.environ) | {"UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
+    return subprocess.run(
+        command, cwd=PROJECT, env=chosen, capture_output=True, text=True, errors="replace", check=False
+    )

@@ -6,7 +6,6 @@ In each round every worker takes its next turn, in an order shuffled anew; what 
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from bench.measure import gpu, load
+from bench.measure import gpu, limits, load
 from bench.measure.card import Card
 from bench.process import Worker, side_by_side
 from bench.records import Cell
@@ -189,7 +188,7 @@ class _Heat:
                     on_card = self._on_card(entrant, rested, [each.worker.pid for each in alive])
                     grown = max(grown, _resident(entrant.worker.pid) - before)
                     threads = entrant.worker.job.settings.threads
-                    self._note(entrant, load.foreign_share(start, stop, threads), on_card)
+                    self._note(entrant, load.shares(start, stop, threads), on_card)
             self.number += 1
 
     def _free_round(self, alive: Sequence[Entrant]) -> None:
@@ -201,7 +200,7 @@ class _Heat:
             if worker.outcome is None:
                 now = self._card_of(entrant)  # which others use meanwhile: only what each holds can be told
                 held = gpu.OnCard(used_bytes=gpu.used_bytes(now, worker.pid)) if now else None
-                self._note(entrant, None, held)
+                self._note(entrant, load.Shares(), held)
 
     def _card_of(self, entrant: Entrant) -> gpu.Reading | None:
         """The card now, for a cell that uses it."""
@@ -213,7 +212,7 @@ class _Heat:
         stop = self._card_of(entrant)
         return gpu.during(start, stop, entrant.worker.pid, ours) if start and stop else None
 
-    def _note(self, entrant: Entrant, share: float | None, on_card: gpu.OnCard | None) -> None:
+    def _note(self, entrant: Entrant, shares: load.Shares, on_card: gpu.OnCard | None) -> None:
         """Keep the turn that a worker has just taken."""
         turn = dict(entrant.worker.turn or {})
         del turn["free"]
@@ -221,7 +220,7 @@ class _Heat:
             entrant.epoch = turn["epoch"]
         if point := turn.pop("point"):
             entrant.curve.append({key: value for key, value in point.items() if key != "epochs"})
-        turn |= {"round": self.number, "foreign": share, "gpu": on_card and asdict(on_card)}
+        turn |= {"round": self.number, "gpu": on_card and asdict(on_card)} | asdict(shares)
         entrant.turns.append(turn)
         self.hands.turn(entrant.cell, turn | {"point": point})
 
@@ -231,11 +230,11 @@ def _next_round(outcomes: Mapping[str, Mapping[str, Any]]) -> int:
 
 
 def _cores() -> int:
-    return len(os.sched_getaffinity(0))
+    return limits.usable_cores()
 
 
 def _available() -> int:
-    return int(psutil.virtual_memory().available)
+    return limits.available_bytes()
 
 
 def _resident(pid: int) -> int:

@@ -19,7 +19,10 @@ from tasks.protocol import Family
 
 CERTIFY_TIMEOUT_SECONDS = 900
 # what a certificate depends on; of the others, threads above all, it must not
-_CERTIFIED_SETTINGS = ("precision", "tf32", "cudnn_benchmark", "deterministic", "environment", "interpreter")
+_CERTIFIED_SETTINGS = (
+    *("precision", "tf32", "cudnn_benchmark", "deterministic"),
+    *("environment", "interpreter", "libraries"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,13 +16,18 @@ from time import monotonic
 from typing import Any
 
 from bench.catalogue import PROJECT
+from bench.errors import UserError
 from bench.measure.card import Card
+from bench.surroundings import absolute, cache_folder, packages_at_hand
 from tasks.protocol import Environment, Job, Settings
 
 GRACE_SECONDS = 5
 WATCH_SECONDS = 1.0  # how often a silent worker is looked after
 LONGEST_EVENT = 2**25  # bytes
 LAST_WORDS = 2**16  # bytes of a log that are read
+# Of the person's environment a worker sees these alone.  Any other may change what is measured: threads
+# (OMP_*, KMP_*), arithmetic (NVIDIA_*, TF_*), allocators (LD_PRELOAD, MALLOC_*), compilers (CFLAGS) ...
+PASSED: tuple[str, ...] = ("PATH", "LD_LIBRARY_PATH")
 # glibc otherwise gives large temporaries back to the kernel and faults them in again: a tenth of an epoch
 ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_MMAP_THRESHOLD_": str(2**32)}
 
@@ -41,7 +46,7 @@ class Worker:
     ) -> None:
         self.python, self.job, self.log, self.seconds, self.card = python, job, log, seconds, card
         self.process: subprocess.Popen[bytes] | None = None
-        self._kernels: TemporaryDirectory[str] | None = None
+        self._home: TemporaryDirectory[str] | None = None
         self.turn: dict[str, Any] | None = None
         self.outcome: dict[str, Any] | None = None
         self.worked = 0.0
@@ -62,15 +67,15 @@ class Worker:
             line = self.job.dumps()
             self.log.parent.mkdir(parents=True, exist_ok=True)
             # a worker that found the kernels of an earlier one would compile nothing in its cold epoch
-            self._kernels = TemporaryDirectory(
-                prefix="kernels-", dir=self.log.parent, ignore_cleanup_errors=True
+            self._home = TemporaryDirectory(prefix="home-", dir=self.log.parent, ignore_cleanup_errors=True)
+            environment = worker_environment(
+                self.job.settings, self.job.environment, self.card, home=Path(self._home.name)
             )
-            environment = worker_environment(self.job.settings, self.job.environment, self.card)
             with self.log.open("wb") as stderr:
                 self.process = subprocess.Popen(
                     [self.python, "-m", "tasks.worker"],
                     cwd=PROJECT,
-                    env=environment | {"TRITON_CACHE_DIR": self._kernels.name},
+                    env=environment,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=stderr,
@@ -152,8 +157,8 @@ class Worker:
         finally:  # also where a second Ctrl-C ends the waiting
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
-            if self._kernels:
-                self._kernels.cleanup()
+            if self._home:
+                self._home.cleanup()
         self.process.wait()
         self.process.stdin = self.process.stdout = None
 
@@ -181,25 +186,30 @@ def side_by_side(workers: Iterable[Worker], limit: int) -> Iterator[Worker]:
 
 
 def worker_environment(
-    settings: Settings, environment: Environment = "locked", card: Card | None = None
+    settings: Settings, environment: Environment = "locked", card: Card | None = None, *, home: Path
 ) -> dict[str, str]:
     """Threads, allocator, determinism and visible devices must stand before a framework is imported.
 
-    Of Python's own variables the interpreter at hand keeps the one by which it finds its packages.
+    ``home`` is a folder of the worker's own: a person's configuration of a framework (Keras's, Nengo's,
+    matplotlib's) lies in theirs, and what frameworks leave behind goes with it.  The interpreter at hand
+    keeps the variables by which it finds its packages.
     """
     threads = str(settings.threads)
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-    chosen = dict.fromkeys(names, threads) | {"PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"} | ALLOCATOR
+    chosen = dict.fromkeys(names, threads) | ALLOCATOR
+    chosen |= {"PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8"}
+    chosen |= dict.fromkeys(("HOME", "TMPDIR"), str(home)) | dict.fromkeys(("USER", "LOGNAME"), "spikebench")
+    with suppress(UserError):  # else what could be kept for later runs goes with the worker
+        chosen["SPIKEBENCH_CACHE"] = str(cache_folder())
     if settings.deterministic:
         chosen["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     if settings.device == "cpu":
         chosen["CUDA_VISIBLE_DEVICES"] = ""
     elif card is not None:
         chosen |= card.variables
-    if environment == "current" and (folders := os.environ.get("PYTHONPATH")):
-        # a worker runs in another folder than the person
-        chosen["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, folders.split(os.pathsep)))
-    return {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | chosen
+    if environment == "current":
+        chosen |= packages_at_hand()
+    return {name: absolute(os.environ[name]) for name in PASSED if name in os.environ} | chosen
 
 
 def _how_it_ended(code: int, log: Path) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.errors import UserError, first_problem, unknown
+from bench.surroundings import named
 from tasks.families import families
 from tasks.protocol import Family, Precision
 
@@ -168,7 +169,7 @@ def load(name: str) -> tuple[str, Profile]:
     Raises:
         UserError: there is no such profile, or it is malformed.
     """
-    path = Path(name).expanduser() if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    path = named(Path(name)) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.is_file():
         if name.endswith(".toml"):
             raise UserError(f"there is no profile file {name}: name a TOML file or one of {_shipped()}")

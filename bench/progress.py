@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from time import monotonic
@@ -15,6 +14,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from bench.durations import Durations
+from bench.measure import limits
 from bench.records import Cell, Record
 from bench.report.figures import FIGURES
 from bench.report.text import titled
@@ -42,6 +42,7 @@ class Progress:
         self.waiting = {cell.cell: cell for cell in cells}
         self.totals = {stage: sum(cell.stage == stage for cell in cells) for stage in ("certify", "run")}
         self.making = self.made = 0
+        self.side_by_side = limits.usable_cores()
         self.heats = list(dict.fromkeys(cell.heat for cell in cells if cell.heat and not cell.skip))
         self.seeds = len({cell.seed for cell in cells if cell.stage != "certify"})
         self.points: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -79,6 +80,10 @@ class Progress:
         """Environments are to be prepared."""
         self.now = "environments and data"
         self.say(phase("environments", f"those of {adapters} {'adapter' if adapters == 1 else 'adapters'}."))
+
+    def begin_again(self, records: Sequence[Record]) -> None:
+        """What had ended is to be run once more."""
+        self.waiting |= {record.cell.cell: record.cell for record in records}
 
     def certificates(self, reused: Sequence[Record], making: int) -> None:
         """Certificates begin: some are there already, some are to be made."""
@@ -191,7 +196,7 @@ class Progress:
             if seconds is None:
                 return ""
             if cell.stage == "certify":  # as many side by side as there are cores
-                ahead += seconds / len(os.sched_getaffinity(0))
+                ahead += seconds / self.side_by_side
             elif cell.heat == self.heat_now:
                 under_way += seconds
             else:

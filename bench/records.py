@@ -97,7 +97,8 @@ class Turn(_Model):
     """One turn: tasks.protocol.Turn with its ``round`` in the heat.
 
     ``foreign``: the share that others took meanwhile of the cores that its threads need, 0 to 1; None where
-    it is unknown.  ``gpu``: what the card did, of a cell that uses one.
+    it is unknown.  ``throttled``: the share that a quota held back; None where there is none.  ``gpu``: what
+    the card did, of a cell that uses one.
     """
 
     round: int
@@ -106,6 +107,7 @@ class Turn(_Model):
     seconds: float | None = None
     compared: bool = False
     foreign: float | None = None
+    throttled: float | None = None
     gpu: OnCard | None = None
 
 
@@ -113,7 +115,8 @@ class Record(_Model):
     """The outcome of one cell.
 
     ``figures``: those of bench/report/figures.py that were measured, no others.  ``network``: what ran,
-    where that is not the task's.  ``made`` and ``machine``: when and where the certificate was made.
+    where that is not the task's.  ``again``: it failed for the environment's sake, and is run once more where
+    that has been mended.  ``made`` and ``machine``: when and where the certificate was made.
     ``shows``: what the family's page draws besides.
     """
 
@@ -121,6 +124,7 @@ class Record(_Model):
     cell: Cell
     status: Status
     reason: str = ""
+    again: bool = False
     parity: Parity | None = None
     made: str = ""
     machine: str = ""

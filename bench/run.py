@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,7 +24,7 @@ from bench.environments import (
     unavailable_at_hand,
 )
 from bench.errors import UserError, unknown
-from bench.measure import gpu, peaks
+from bench.measure import gpu, limits, peaks
 from bench.measure import machine as machines
 from bench.measure.card import Card, choose
 from bench.process import ALLOCATOR
@@ -76,12 +77,12 @@ def run(
         UserError: something that was asked for cannot be.
         KeyboardInterrupt: what is finished is kept.
     """
-    found = catalogue.discover(asked.adapters)
+    found = catalogue.discover(asked.adapters, selection.adapters)
     card = choose(os.environ.get("CUDA_VISIBLE_DEVICES")) if asked.device == "cuda" else None
     machine = machines.describe(card)
     if card:
         console.print(f"On CUDA this is {card.name}, {card.place}.", markup=False, highlight=False)
-    settings = _settings(machine, asked)
+    settings = _settings(asked)
     cells = plan.make_cells(
         profile,
         found,
@@ -98,24 +99,29 @@ def run(
         profile_values=profile.model_dump(exclude_defaults=True),
         settings=settings,
         machine=machine,
-        git=runs.git_state(),
+        git=_origin(cells, found),
         order_seed=plan.order_seed(cells),
         cells=cells,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     with runs.alone(folders):
         folder = None if asked.fresh else runs.find(folders, manifest.digest)
-        if folder is not None and runs.is_finished(folder):
-            runs.point_latest(folder)
-            return Done(folder, load_records(folder), "complete already (FRESH=1 starts a new one)")
         done = [] if folder is None else load_records(folder)
+        if folder is not None and runs.is_finished(folder) and not any(record.again for record in done):
+            runs.point_latest(folder)
+            return Done(folder, done, "complete already (FRESH=1 starts a new one)")
         sets = [each for cell in cells if not cell.skip and (each := session.dataset_of(cell))]
         # what is wrong with a folder that a person names is said before anything begins
         data = datasets(sets, {}, {}, asked.data, console.print) if asked.data else {}
         with Progress(console, cells, done, Durations(earlier(folders))) as show:
             used = {name: found[name] for name in dict.fromkeys(c.adapter for c in cells if not c.skip)}
             show.environments(len(used))
-            pythons = interpreters(used, asked, show.say)
+            pythons, failed = interpreters(used, asked, show.say)
+            if folder is not None:
+                ended = runs.forget(folder, [r for r in done if r.again and r.cell.adapter in pythons])
+                show.begin_again(ended)
+                if runs.is_finished(folder):
+                    return Done(folder, done, f"complete but for {', '.join(failed)}")
             data = data or datasets(sets, used, pythons, None, show.say)
             if folder is None:
                 if _times_anything(cells):
@@ -124,11 +130,18 @@ def run(
                 folder.mkdir()
                 save_manifest(folder, manifest)
             else:
-                ended = sum(record.cell.stage == "run" for record in done)
-                show.say(f"Going on with run {folder.name}: {ended} of {show.totals['run']} cells are done.")
+                waiting = sum(cell.stage == "run" for cell in show.waiting.values())
+                of = show.totals["run"]
+                show.say(f"Going on with run {folder.name}: {of - waiting} of {of} cells are done.")
             runs.point_latest(folder)
             means = session.Means(
-                adapters=found, pythons=pythons, data=data, results=asked.results, anew=asked.anew, card=card
+                adapters=found,
+                pythons=pythons,
+                failed=failed,
+                data=data,
+                results=asked.results,
+                anew=asked.anew,
+                card=card,
             )
             return Done(folder, session.go(folder, means, show), "complete")
 
@@ -141,7 +154,7 @@ def setup(asked: Asked, say: Say) -> None:
     for name, reason in _unavailable(found, interpreter).items():
         say(f"Left out: {reason}")
         del found[name]
-    pythons = interpreters(found, asked, say)
+    pythons, _ = interpreters(found, asked, say)
     sets = [family.dataset(task()) for family in families().values() for task in family.tasks.values()]
     data = datasets([each for each in sets if each], found, pythons, asked.data, say)
     where = "; ".join(f"{name} in {folder}" for name, folder in data.items())
@@ -161,24 +174,34 @@ def _measured(manifest: Manifest, card: Card | None, say: Say) -> dict[str, Any]
     return {}
 
 
+def _origin(cells: Sequence[Cell], found: Mapping[str, Adapter]) -> dict[str, Any]:
+    """Where the code comes from; an adapter of a person's own folder is in no commit of the project."""
+    git = runs.git_state()
+    if "commit" in git and any(found[cell.adapter].folder.parent != catalogue.SHIPPED for cell in cells):
+        git["dirty"] = True
+    return git
+
+
 def _times_anything(cells: Sequence[Cell]) -> bool:
     """Whether there is work of which the report can say how long it takes at least."""
     return any(cell.stage == "run" and not cell.skip for cell in cells)
 
 
-def _settings(machine: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
+def _settings(asked: Asked) -> dict[str, Any]:
     if asked.threads is not None and asked.threads < 1:
         raise UserError(f"--threads must be at least 1, got {asked.threads}")
     settings = {
         "device": _choice("device", asked.device, ("cpu", "cuda")),
         "precision": _choice("precision", asked.precision, ("float32", "amp", "float64")),
-        "threads": asked.threads or int(machine["cores"]),
+        "threads": asked.threads or limits.usable_cores(),
         "environment": _choice("env", asked.env, ("locked", "current")),
         "tf32": asked.tf32,
         "cudnn_benchmark": asked.cudnn_benchmark,
         "deterministic": asked.deterministic,
         "allocator": " ".join(f"{name}={value}" for name, value in ALLOCATOR.items()),
     }
+    if folders := os.environ.get("LD_LIBRARY_PATH"):  # other libraries are another run
+        settings["libraries"] = f"LD_LIBRARY_PATH {hashlib.sha256(folders.encode()).hexdigest()[:12]}"
     if asked.env == "current":
         # another interpreter is another run
         settings["interpreter"] = identify(interpreter_at_hand())
@@ -200,11 +223,27 @@ def _unavailable(found: Mapping[str, Adapter], interpreter: str | None) -> dict[
     return {name: reason for name, reason in reasons.items() if reason}
 
 
-def interpreters(used: Mapping[str, Adapter], asked: Asked, say: Say) -> dict[str, Path]:
-    """The Python executable of each adapter."""
+def interpreters(
+    used: Mapping[str, Adapter], asked: Asked, say: Say
+) -> tuple[dict[str, Path], dict[str, str]]:
+    """The Python executable of each adapter, and of those that have none the reason.
+
+    Raises:
+        UserError: there is none at all.
+    """
     if asked.env == "current":
-        return dict.fromkeys(used, interpreter_at_hand())
-    return {name: prepare(a, device=asked.device, root=PROJECT, say=say) for name, a in used.items()}
+        return dict.fromkeys(used, interpreter_at_hand()), {}
+    pythons: dict[str, Path] = {}
+    failed: dict[str, str] = {}
+    for name, adapter in used.items():
+        try:
+            pythons[name] = prepare(adapter, device=asked.device, root=PROJECT, say=say)
+        except (UserError, OSError) as error:
+            failed[name] = str(error)
+            say(f"{error}. The others go on; the same command tries again.")
+    if failed and not pythons:
+        raise UserError(next(iter(failed.values())))
+    return pythons, failed
 
 
 def datasets(
@@ -220,7 +259,7 @@ def datasets(
         (pythons[name], f"adapters.{shared}.fetch")
         for name, adapter in used.items()
         for shared in adapter.uses
-        if (catalogue.SHIPPED / shared / "fetch.py").exists()
+        if name in pythons and (catalogue.SHIPPED / shared / "fetch.py").exists()
     ]
     by_name = {dataset.name: dataset for dataset in wanted}
     return {

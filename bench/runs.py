@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import gzip
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -16,9 +17,10 @@ from typing import Any
 
 from bench.catalogue import PROJECT
 from bench.errors import UserError
-from bench.records import PUBLISHED, dump_records, load_manifest, load_records, record_path
+from bench.records import PUBLISHED, Record, dump_records, load_manifest, load_records, record_path
 
 RESULTS = PROJECT / "results"
+CODE = ("adapters", "bench", "tasks")  # folders in which a file that git does not know is a change
 LONG_TABLE = 50_000  # bytes, above which a table is published compressed
 
 
@@ -64,6 +66,19 @@ def is_finished(folder: Path) -> bool:
     return all(record_path(folder, cell).exists() for cell in load_manifest(folder).cells)
 
 
+def forget(folder: Path, records: Sequence[Record]) -> list[Record]:
+    """Remove records from a run folder, and those of the heats that they are of, to be made once more.
+
+    Returns:
+        All that were removed.
+    """
+    paths = {record_path(folder, record.cell) for record in records}
+    gone = [record for record in load_records(folder) if record_path(folder, record.cell) in paths]
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return gone
+
+
 def point_latest(folder: Path) -> None:
     """Let ``latest`` beside the run folder lead to it."""
     link = folder.parent / ".latest"
@@ -80,24 +95,34 @@ def name_now(profile: str, runs: Path) -> str:
 
 
 def git_state() -> dict[str, Any]:
-    """Commit, and whether tracked files differ from it; empty where the project is no repository itself."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    """Commit, and whether the project's code differs from it, new files among it; or why that is unknown."""
+    plain = {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")} | plain
 
     def ask(*words: str) -> str:
         done = subprocess.run(
-            ["git", *words], cwd=PROJECT, env=environment, capture_output=True, text=True, check=True
+            ["git", *words],
+            cwd=PROJECT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=True,
         )
         return done.stdout.strip()
 
     try:
         if Path(ask("rev-parse", "--show-toplevel")).resolve() != PROJECT:
-            return {}
-        return {
-            "commit": ask("rev-parse", "HEAD"),
-            "dirty": bool(ask("status", "--porcelain", "--untracked-files=no")),
-        }
-    except (OSError, subprocess.CalledProcessError):
-        return {}
+            return {"unknown": "the project lies in another repository and is none itself"}
+        changed = ask("status", "--porcelain", "--untracked-files=no")
+        new = ask("status", "--porcelain", "--untracked-files=all", "--", *CODE)
+        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(changed or new)}
+    except OSError:
+        return {"unknown": "there is no git here"}
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr.strip().splitlines() or [f"exit status {error.returncode}"])[0]
+        # it names the folder, which is nobody's affair
+        return {"unknown": re.sub(r"'[^']*'|/\S*", "the project", said.removeprefix("fatal: "))}
 
 
 def place_of(folder: Path, published: Path) -> Path:

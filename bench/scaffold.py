@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from bench.catalogue import SHIPPED, discover
+from bench.catalogue import SHIPPED
 from bench.errors import UserError
 
 TEMPLATES = SHIPPED / "_scaffold"
@@ -25,7 +25,7 @@ def write_adapter(name: str, extra: Path | None) -> Path:
     if extra is not None:
         extra.mkdir(parents=True, exist_ok=True)
     folder = (extra or SHIPPED) / name
-    if name in discover(extra) or folder.exists():
+    if (SHIPPED / name).exists() or folder.exists():
         raise UserError(f"there is an adapter or a folder {name!r} already: choose another NAME")
     shipped = os.path.relpath(SHIPPED, folder)
     try:

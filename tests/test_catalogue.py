@@ -170,7 +170,14 @@ def test_a_folder_without_an_adapter_toml_is_no_adapter(write: Write) -> None:
 def test_files_are_those_that_decide_what_is_computed(write: Write) -> None:
     folder = write(f'{HEAD}uses = ["shared"]\n{PLAIN}')
     kept = ["mine/adapter.py", "mine/kernels/step.cu", "shared/cell.py"]
-    left = ["mine/__pycache__/adapter.pyc", "mine/.adapter.py.swp", "mine/adapter.py~", "other/cell.py"]
+    left = ["mine/__pycache__/adapter.pyc", "mine/.adapter.py.swp", "mine/adapter.py~"]
+    left += [
+        "mine/adapter.py.swp",
+        "mine/#adapter.py#",
+        "mine/adapter.py.orig",
+        "mine/adapter.py.bak",
+        "other/cell.py",
+    ]
     for name in kept + left:
         path = folder.parent / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,6 +191,56 @@ def test_shared_folders_are_found_where_they_are_imported_from(write: Write) -> 
     (folder.parent / "torch_family").mkdir()
     (folder.parent / "torch_family" / "decoy.py").touch()
     assert {path.parent for path in read(folder).files()} == {folder, SHIPPED / "torch_family"}
+
+
+def test_a_link_is_an_adapter_under_its_own_name_whatever_it_leads_to(write: Write, tmp_path: Path) -> None:
+    folder = write(HEAD + PLAIN)
+    (folder / "adapter.py").write_text("one = 1")
+    more = tmp_path / "more"
+    more.mkdir()
+    (more / "other").symlink_to(folder, target_is_directory=True)
+    (tmp_path / "link").symlink_to(more, target_is_directory=True)
+    for base in (more, tmp_path / "link"):
+        found = discover(base)["other"]
+        assert found.folder == more / "other"
+        assert {path.name for path in found.files()} == {"adapter.toml", "adapter.py"}
+
+
+def test_what_links_inside_a_folder_lead_to_is_in_its_digest(write: Write, tmp_path: Path) -> None:
+    folder, kernels = write(HEAD + PLAIN), tmp_path / "elsewhere"
+    kernels.mkdir()
+    (kernels / "step.cu").write_text("one")
+    (folder / "kernels").symlink_to(kernels)
+    (folder / "cell.py").symlink_to(kernels / "step.cu")
+    (folder / "round").symlink_to(folder)
+    (folder / "broken").symlink_to(tmp_path / "nowhere")
+    before = read(folder).files()
+    assert {path.name for path in before} == {"adapter.toml", "step.cu", "cell.py"}
+    kept = digest(before)
+    (kernels / "step.cu").write_text("two")
+    assert digest(read(folder).files()) != kept
+
+
+def test_the_folder_of_one_adapter_is_no_folder_of_adapters(write: Write) -> None:
+    folder = write(HEAD + PLAIN)
+    with pytest.raises(UserError, match=f"is an adapter itself: name the folder above it, {folder.parent}"):
+        discover(folder)
+
+
+def test_an_adapter_that_nobody_asked_for_may_be_malformed(write: Write) -> None:
+    write("devices = [")
+    assert list(discover(write("devices = [").parent, ["torch"])) == ["torch"]
+    with pytest.raises(UserError, match="is not valid TOML"):
+        discover(write("devices = [").parent, ["torch", "mine"])
+    with pytest.raises(UserError, match=r"unknown adapter 'mime': did you mean 'mine'\?"):
+        discover(write(HEAD + PLAIN).parent, ["mime"])
+
+
+def test_the_name_of_a_folder_of_the_project_is_taken(write: Write) -> None:
+    folder = write(HEAD + PLAIN)
+    folder = folder.rename(folder.with_name("torch_family"))
+    with pytest.raises(UserError, match="the project has a folder 'torch_family' already"):
+        discover(folder.parent)
 
 
 def test_a_digest_is_of_names_contents_and_order(tmp_path: Path) -> None:

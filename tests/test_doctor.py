@@ -115,7 +115,7 @@ def test_a_limit_of_memory(monkeypatch: pytest.MonkeyPatch, limit: int | None, s
 
 @pytest.mark.parametrize(("share", "state"), [(0.0, "ok"), (0.5, "note"), (None, "note")])
 def test_what_others_do_now(monkeypatch: pytest.MonkeyPatch, share: float | None, state: str) -> None:
-    monkeypatch.setattr(load, "foreign_share", lambda *_: share)
+    monkeypatch.setattr(load, "shares", lambda *_: load.Shares(foreign=share))
     assert said("load").state == state
 
 

@@ -201,7 +201,7 @@ def test_what_is_not_timed_runs_alone_where_its_threads_need_every_core(
 def test_a_turn_that_runs_beside_others_says_nothing_of_the_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load, "foreign_share", lambda start, stop, threads: 0.25)
+    monkeypatch.setattr(load, "shares", lambda start, stop, threads: load.Shares(foreign=0.25))
     source = "turn('prepare'); turn('evaluate', free=True); turn('sweep', seconds=None); result()"
     (outcome,) = Heat(tmp_path, {"a": source}).run([cell("a", compared=False)]).values()
     assert [(turn["phase"], turn["foreign"]) for turn in outcome["turns"]] == [

@@ -6,6 +6,7 @@ import ctypes
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,9 +29,9 @@ pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder for what is compiled."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("SPIKEBENCH_CACHE", str(tmp_path / "cache"))
     library.load.cache_clear()
-    yield tmp_path / "cache" / "spikebench" / "kernels"
+    yield tmp_path / "cache" / "kernels"
     library.load.cache_clear()
 
 
@@ -50,6 +51,14 @@ def test_a_library_is_compiled_once_whole_and_for_its_macros(cache: Path) -> Non
     assert [path.stat().st_mtime_ns for path in cache.iterdir()] == [before.st_mtime_ns]
     library.load("runtime", "DOUBLE")
     assert {path.suffix for path in cache.iterdir()} == {".so"} and len(list(cache.iterdir())) == 2
+
+
+def test_a_cache_that_cannot_be_written_costs_a_compilation_alone(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert Path(library.load("runtime")._name).is_relative_to(tmp_path)
 
 
 def test_another_source_is_another_library(

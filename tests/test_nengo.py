@@ -18,12 +18,12 @@ pytestmark = pytest.mark.frameworks
 
 
 @pytest.fixture(scope="module")
-def core() -> dict[str, Any]:
+def core(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     python = prepare(discover(None)["nengo"], device="cpu", root=PROJECT, say=print)
     done = subprocess.run(
         [python, "-m", "tests.nengo_core"],
         cwd=PROJECT,
-        env=worker_environment(Settings()),
+        env=worker_environment(Settings(), home=tmp_path_factory.mktemp("home")),
         capture_output=True,
         text=True,
         check=False,

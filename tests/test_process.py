@@ -13,7 +13,7 @@ import pytest
 from bench import process
 from bench.measure.card import Card
 from bench.process import ALLOCATOR, Worker, side_by_side, worker_environment
-from tasks.protocol import Job, Settings
+from tasks.protocol import Environment, Job, Settings
 
 JOB = Job(
     stage="run",
@@ -37,6 +37,7 @@ TURN = {
 }
 
 
+ENVIRONMENTS: tuple[Environment, ...] = ("locked", "current")
 SHOW = "print(json.dumps({'event': 'result', 'status': dict(os.environ)}), flush=True); time.sleep(60)"
 
 
@@ -141,18 +142,72 @@ def test_workers_side_by_side_are_no_more_than_asked_for(tmp_path: Path) -> None
     assert max((one.outcome or {})["status"] for one in workers) <= 2
 
 
+STRANGERS = (
+    *("OMP_NUM_THREADS", "OMP_PROC_BIND", "OMP_THREAD_LIMIT", "GOMP_CPU_AFFINITY", "KMP_BLOCKTIME"),
+    *("MKL_CBWR", "OPENBLAS_CORETYPE", "NUMEXPR_MAX_THREADS", "GLIBC_TUNABLES", "LD_PRELOAD", "LD_AUDIT"),
+    *("MALLOC_ARENA_MAX", "CUDA_LAUNCH_BLOCKING", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE"),
+    *("TF_DETERMINISTIC_OPS", "TF_XLA_FLAGS", "XLA_FLAGS", "TORCH_LOGS", "PYTORCH_CUDA_ALLOC_CONF"),
+    *("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "TRITON_CACHE_DIR", "KERAS_HOME", "KERAS_BACKEND"),
+    *("MPLBACKEND", "MPLCONFIGDIR", "MATPLOTLIBRC", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "CFLAGS", "CPATH"),
+    *("PYTHONPATH", "PYTHONSAFEPATH", "PYTHONDEVMODE", "PYTHONINSPECT", "PYTHONSTARTUP", "PYTHONHOME"),
+)
+
+
 def test_a_worker_starts_from_known_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PYTHONPATH", "PYTHONSAFEPATH", "PYTHONDEVMODE", "OMP_NUM_THREADS"):
+    home = tmp_path / "home"
+    before = worker_environment(Settings(threads=3), home=home)
+    monkeypatch.setenv("LC_ALL", "en_US.ISO-8859-1")
+    for name in STRANGERS:
         monkeypatch.setenv(name, "1")
-    monkeypatch.setenv("KEPT", "yes")
-    found = run(tmp_path, SHOW)["status"]
-    assert {key: value for key, value in found.items() if key.startswith("PYTHON")} == {
-        "PYTHONHASHSEED": "0",
-        "PYTHONUNBUFFERED": "1",
+    found = worker_environment(Settings(threads=3), home=home)
+    assert {name: value for name, value in found.items() if name != "SPIKEBENCH_CACHE"} == {
+        name: value for name, value in before.items() if name != "SPIKEBENCH_CACHE"
     }
-    assert (found["OMP_NUM_THREADS"], found["MKL_NUM_THREADS"], found["KEPT"]) == ("3", "3", "yes")
-    assert found["CUDA_VISIBLE_DEVICES"] == ""
+    assert (found["OMP_NUM_THREADS"], found["MKL_NUM_THREADS"]) == ("3", "3")
+    assert found["CUDA_VISIBLE_DEVICES"] == "" and found["PYTHONUTF8"] == "1"
     assert {name: found[name] for name in ALLOCATOR} == ALLOCATOR
+
+
+def test_a_worker_gets_these_surroundings_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_PROC_BIND", "true")
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    found = run(tmp_path, SHOW)["status"]
+    expected = worker_environment(JOB.settings, home=Path(found["HOME"]))
+    assert {name: value for name, value in found.items() if name in expected} == expected
+    assert found.keys() - expected.keys() <= {"LC_CTYPE"}  # which Python may set itself
+
+
+def test_folders_of_programs_and_libraries_are_seen_from_where_the_person_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("PATH", "LD_LIBRARY_PATH"):
+        monkeypatch.setenv(name, f"own{os.pathsep}/opt/it{os.pathsep}")
+        found = worker_environment(Settings(), home=tmp_path)[name]
+        assert found == os.pathsep.join([str(tmp_path / "own"), "/opt/it", str(tmp_path)])
+
+
+@pytest.mark.parametrize("home", [None, "/nowhere"])
+def test_a_worker_has_a_home_where_the_person_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str | None
+) -> None:
+    def unknown() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    if home:
+        monkeypatch.setenv("HOME", home)
+    else:
+        monkeypatch.setattr(Path, "home", unknown)
+        monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    for environment in ENVIRONMENTS:
+        found = worker_environment(Settings(), environment, home=tmp_path)
+        assert (found["HOME"], found["TMPDIR"]) == (str(tmp_path), str(tmp_path))
+        assert found["USER"] == found["LOGNAME"] != ""
+        assert found.get("SPIKEBENCH_CACHE") == (f"{home}/.cache/spikebench" if home else None)
 
 
 def test_a_worker_on_cuda_sees_one_card_and_may_be_asked_to_be_deterministic(
@@ -167,20 +222,25 @@ def test_a_worker_on_cuda_sees_one_card_and_may_be_asked_to_be_deterministic(
     found = (one.outcome or {})["status"]
     assert (found["CUDA_VISIBLE_DEVICES"], found["CUDA_DEVICE_ORDER"]) == ("GPU-b", "PCI_BUS_ID")
     assert "CUBLAS_WORKSPACE_CONFIG" not in found
-    asked = worker_environment(Settings(device="cuda", deterministic=True), card=card)
+    asked = worker_environment(Settings(device="cuda", deterministic=True), card=card, home=tmp_path)
     assert asked["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
-    assert worker_environment(Settings(), card=card)["CUDA_VISIBLE_DEVICES"] == ""
+    assert worker_environment(Settings(), card=card, home=tmp_path)["CUDA_VISIBLE_DEVICES"] == ""
 
 
-def test_the_interpreter_at_hand_keeps_the_folders_of_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_interpreter_at_hand_keeps_the_folders_of_its_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PYTHONPATH", f"wheels{os.pathsep}/opt/modules")
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
-    kept = worker_environment(Settings(), "current")
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.delenv("PYTHONUSERBASE", raising=False)
+    kept = worker_environment(Settings(), "current", home=tmp_path)
+    assert kept["PYTHONUSERBASE"] == "/home/me/.local"
     assert kept["PYTHONPATH"] == f"{Path.cwd() / 'wheels'}{os.pathsep}/opt/modules"
     assert "PYTHONSAFEPATH" not in kept
-    assert "PYTHONPATH" not in worker_environment(Settings(), "locked")
+    assert "PYTHONPATH" not in worker_environment(Settings(), "locked", home=tmp_path)
     monkeypatch.delenv("PYTHONPATH")
-    assert "PYTHONPATH" not in worker_environment(Settings(), "current")
+    assert "PYTHONPATH" not in worker_environment(Settings(), "current", home=tmp_path)
 
 
 def test_a_worker_at_hand_keeps_its_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,14 +251,16 @@ def test_a_worker_at_hand_keeps_its_packages(tmp_path: Path, monkeypatch: pytest
     assert (one.outcome or {})["status"]["PYTHONPATH"] == "/opt/modules"
 
 
-def test_every_worker_compiles_kernels_into_a_folder_of_its_own_that_is_gone_with_it(tmp_path: Path) -> None:
-    source = "folder = os.environ['TRITON_CACHE_DIR']; found = os.listdir(folder)\n"
-    source += "os.makedirs(folder + '/kernel')\n"
-    source += "print(json.dumps({'event': 'result', 'status': [folder, found]}), flush=True)"
+def test_every_worker_has_a_home_of_its_own_that_goes_with_all_that_it_leaves(tmp_path: Path) -> None:
+    source = "import tempfile\nfolders = [os.path.expanduser('~'), tempfile.gettempdir()]\n"
+    source += "found = [os.listdir(folder) for folder in folders]\n"
+    source += "for folder in folders: os.makedirs(folder + '/.keras/deep', exist_ok=True)\n"
+    source += "tempfile.mkstemp(prefix='__autograph_generated_file')\n"
+    source += "print(json.dumps({'event': 'result', 'status': [folders, found]}), flush=True)"
     seen = [run(tmp_path, source)["status"] for _ in range(2)]
-    assert len({folder for folder, _ in seen}) == 2
-    for folder, found in seen:
-        assert found == [] and not Path(folder).exists()
+    assert len({folder for folders, _ in seen for folder in folders}) == 2
+    for folders, found in seen:
+        assert found == [[], []] and not any(Path(folder).exists() for folder in folders)
 
 
 def test_a_second_interruption_still_ends_the_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

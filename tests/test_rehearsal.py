@@ -54,7 +54,7 @@ def rehearse(name: str, folder: Path, environment: str, cache: Path) -> list[dic
     done = subprocess.run(
         [python, "-m", "tests.rehearsal", name, folder],
         cwd=PROJECT,
-        env=worker_environment(Settings(threads=1)) | {"TRITON_CACHE_DIR": str(cache)},
+        env=worker_environment(Settings(threads=1), home=cache),
         capture_output=True,
         text=True,
         check=False,

@@ -268,6 +268,20 @@ def test_disturbed_turns_are_counted_and_left_out(tmp_path: Path) -> None:
     assert row_of(text, "## csnn", "other")["time / baseline"].endswith("28 of 30 rounds)")
 
 
+def test_turns_that_a_quota_held_back_are_counted_and_left_out_as_well(tmp_path: Path) -> None:
+    records = heat(other=2.0)
+    held = [
+        turn.model_copy(update={"throttled": 0.5 if place < 4 else 0.0})
+        for place, turn in enumerate(records[2].turns)
+    ]
+    records[2] = records[2].model_copy(update={"turns": held})
+    page, text = report(tmp_path, records)
+    said = "Left out, because others or a quota took more than 6 % of the cores in use: 3 of 90 turns."
+    assert said in page and said in markdown_free(text)
+    assert "In 3 turns a quota of CPU time (cgroup) held the threads back as much" in page
+    assert row_of(text, "## csnn", "other")["time / baseline"].endswith("27 of 30 rounds)")
+
+
 def test_an_unknown_load_is_said(tmp_path: Path) -> None:
     records = heat()
     records[1] = records[1].model_copy(update={"turns": turns(times(1.01), (None, None, 0.0))})
@@ -456,7 +470,8 @@ def test_a_plot_that_fails_is_a_line_and_not_the_end(
 def test_a_persons_matplotlib_changes_and_breaks_nothing(tmp_path: Path) -> None:
     report(tmp_path / "run", heat(other=2.0))
     expected = (tmp_path / "run" / "report" / "index.html").read_bytes()
-    (tmp_path / "matplotlibrc").write_bytes(b"font.size: 99\nlines.linewidth: x\n\xff")
+    for name in ("matplotlibrc", "named"):
+        (tmp_path / name).write_bytes(b"font.size: 99\nlines.linewidth: x\n\xff")
     program = (
         "import sys; from pathlib import Path; from bench.report.page import write_report;"
         "write_report(Path(sys.argv[1]))"
@@ -465,7 +480,8 @@ def test_a_persons_matplotlib_changes_and_breaks_nothing(tmp_path: Path) -> None
         [sys.executable, "-c", program, tmp_path / "run"],
         cwd=tmp_path,
         env=os.environ
-        | {"MPLBACKEND": "module://of_a_notebook", "PYTHONPATH": str(Path(__file__).parent.parent)},
+        | {"MPLBACKEND": "module://of_a_notebook", "PYTHONPATH": str(Path(__file__).parent.parent)}
+        | {"MATPLOTLIBRC": str(tmp_path / "named")},
         capture_output=True,
         text=True,
     )

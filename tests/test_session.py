@@ -192,10 +192,11 @@ def test_the_load_by_others_is_kept_with_what_was_timed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_manifest(tmp_path, manifest("a"))
-    monkeypatch.setattr(load, "foreign_share", lambda start, stop, threads: 0.25)
+    found = load.Shares(foreign=0.25, throttled=0.5)
+    monkeypatch.setattr(load, "shares", lambda start, stop, threads: found)
     (certificate, timed), _ = go(tmp_path, lambda stage, _: CERTIFIED if stage == "certify" else MEASURED)
     assert certificate.turns == []
-    assert [turn.foreign for turn in timed.turns] == [0.25]
+    assert [(turn.foreign, turn.throttled) for turn in timed.turns] == [(0.25, 0.5)]
 
 
 def test_what_a_cell_says_is_printed_as_it_is(tmp_path: Path) -> None:
@@ -207,6 +208,13 @@ def test_what_a_cell_says_is_printed_as_it_is(tmp_path: Path) -> None:
         f"[1/1] certificate of fc_lif ok plain error {reason}",
         f"[1/1] fc_lif ok plain error certificate: {reason}",
     ]
+
+
+def test_homes_of_workers_that_a_killed_harness_left_are_removed(tmp_path: Path) -> None:
+    save_manifest(tmp_path, manifest("a"))
+    (tmp_path / "logs" / "home-left" / "deep").mkdir(parents=True)
+    go(tmp_path, lambda stage, _: CERTIFIED if stage == "certify" else MEASURED)
+    assert not list((tmp_path / "logs").glob("home-*")) and list((tmp_path / "logs").glob("*.log"))
 
 
 def test_a_terminal_shows_the_turn_under_way(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ from itertools import combinations
 import pytest
 from scipy import stats
 
-from bench.records import Record
+from bench.records import Record, Turn
 from bench.report.statistics import (
     NOTABLE,
     Ratio,
     differences,
+    disturbed,
     floor,
     inverse,
     over_seeds,
@@ -257,3 +258,10 @@ def test_signs_and_order_statistics_are_those_of_scipy(rounds: int) -> None:
     else:
         low, high = sorted(logs)[place - 1], sorted(logs)[-place]
         assert (found.low, found.high) == pytest.approx((math.exp(low), math.exp(high)))
+
+
+def test_a_turn_that_a_quota_held_back_is_left_out_as_one_that_others_took_from() -> None:
+    plain = Turn(round=1, phase="train", seconds=1.0, compared=True, foreign=0.06, throttled=0.06)
+    assert not disturbed(plain)
+    assert disturbed(plain.model_copy(update={"throttled": 0.07}))
+    assert disturbed(plain.model_copy(update={"throttled": 0.5, "foreign": None}))

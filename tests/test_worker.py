@@ -11,7 +11,7 @@ import pytest
 
 from bench.catalogue import PROJECT
 from bench.process import Worker, side_by_side
-from tasks import worker
+from tasks import measuring, worker
 from tasks.classify import run as classify
 from tasks.classify.networks import TASKS
 from tasks.measuring import Diverged, Wrong
@@ -30,6 +30,11 @@ JOB = Job(
     variant="plain",
     learning="bptt",
 )
+
+
+def raised_from(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
 
 
 @pytest.mark.parametrize(
@@ -51,6 +56,20 @@ JOB = Job(
         ),
         (ValueError("\n first\nsecond"), "error", "ValueError: first"),
         (KeyError("x"), "error", "KeyError: 'x'"),
+        (
+            RuntimeError("Exception encountered when calling layer 'x' (type Y).\n\nno kernel\n\nArguments"),
+            "error",
+            "RuntimeError: no kernel",
+        ),
+        (
+            ValueError(
+                'in user code:\n\n    File "x.py", line 3, in f  *\n        y\n\n    ValueError: no axis\n'
+            ),
+            "error",
+            "ValueError: no axis",
+        ),
+        (raised_from(RuntimeError("failed"), KeyError("x")), "error", "RuntimeError: failed (KeyError: 'x')"),
+        (raised_from(RuntimeError("no x"), ValueError("no x")), "error", "RuntimeError: no x"),
     ],
 )
 def test_an_exception_is_a_status_and_one_line(error: Exception, status: str, reason: str) -> None:
@@ -134,6 +153,18 @@ def test_a_worker_takes_a_turn_each_time_that_it_is_told_to(mnist: Path) -> None
     epochs = [f"{phase} {epoch}" for epoch in (1, 2) for phase in ("train", "train", "curve")]
     turns = ["prepare 0", "build 0", *epochs, "evaluate 0"]
     assert told == [word for turn in turns for word in (turn, "go")]
+
+
+def test_a_kernel_that_does_not_say_the_peak_of_memory_costs_that_figure_alone(
+    mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for content in (None, "Name: x\n"):
+        if content:
+            (tmp_path / "status").write_text(content)
+        monkeypatch.setattr(measuring, "_STATUS", tmp_path / "status")
+        result = worker.run(replace(JOB, data=str(mnist)), list[Any]().append, lambda: None)
+        assert result["status"] == "ok" and result["figures"]["test_accuracy"] >= 0
+        assert "host_peak_bytes" not in result["figures"]
 
 
 def test_a_worker_that_waits_for_its_turn_does_nothing_at_all(tmp_path: Path, mnist: Path) -> None:

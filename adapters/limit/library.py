@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -78,10 +79,13 @@ def _compiled(compiler: str, part: str, definitions: tuple[str, ...]) -> Path:
         total.update(words.encode() + b"\0")
     for path in sorted(path for path in HERE.iterdir() if path.suffix in (".c", ".h")):
         total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    kept = Path(base, "spikebench", "kernels", f"{part}-{total.hexdigest()[:32]}.so")
+    base = os.environ.get("SPIKEBENCH_CACHE") or Path.home() / ".cache" / "spikebench"
+    kept = Path(base, "kernels", f"{part}-{total.hexdigest()[:32]}.so")
     if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(kept.parent, os.W_OK):  # then for this process alone
+            kept = Path(tempfile.mkdtemp(), kept.name)
         with tempfile.TemporaryDirectory(prefix=".compile-", dir=kept.parent) as folder:
             made = Path(folder, kept.name)
             command = [compiler, *options, str(HERE / f"{part}.c"), "-o", str(made), "-lm"]

@@ -7,23 +7,25 @@ of linear algebra takes its number of threads once, when it is loaded.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import numpy as np
 
 from bench.catalogue import PROJECT
+from bench.process import worker_environment
+from tasks.protocol import Settings
 
 _COPIED = 256 * 2**20  # bytes, more than any cache holds
 _SIZE = 1536  # of the square matrices
 _PATIENCE = 120  # seconds
 _TRIES = 7  # neighbours slow some of them down; the best is what the machine can do
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +41,19 @@ class Peaks:
 
 def measure(threads: int) -> Peaks | None:
     """The best of several tries on so many threads, in a few seconds; None where that fails."""
-    settled = os.environ | dict.fromkeys(_THREADS, str(threads))
     command = [sys.executable, "-m", "bench.measure.peaks", str(threads)]
     try:
-        # from here, so that no folder of a person's is taken for this package
-        done = subprocess.run(
-            command, env=settled, cwd=PROJECT, capture_output=True, text=True, check=True, timeout=_PATIENCE
-        )
+        # from here, so that no folder of a person's is taken for this package, and as workers see the machine
+        with TemporaryDirectory() as home:
+            done = subprocess.run(
+                command,
+                env=worker_environment(Settings(threads=threads), home=Path(home)),
+                cwd=PROJECT,
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=_PATIENCE,
+            )
         return Peaks(**json.loads(done.stdout))
     except (OSError, subprocess.SubprocessError, ValueError, TypeError):
         return None  # a floor is worth no run

@@ -28,7 +28,7 @@ _RESULTS = [
 _HEATS = (
     "heat task seed device precision baseline control_ratio control_low control_high rounds turns disturbed"
 ).split()
-_TURNS = "cell heat round phase epoch seconds compared foreign disturbed".split()
+_TURNS = "cell heat round phase epoch seconds compared foreign throttled disturbed".split()
 _METRICS = "cell metric value bound".split()
 _CURVES = "cell epoch loss test_loss train_accuracy test_accuracy seconds train_seconds".split()
 _PARITY = ["cell", *_CELL, *"device precision status parity reason metric probe value bound".split()]
@@ -127,7 +127,8 @@ def _turns(records: Iterable[Record]) -> Iterable[Line]:
             if turn.gpu:
                 told = asdict(turn.gpu) | {"throttled": held_back([turn.gpu])}
                 known |= {f"gpu_{name}": value for name, value in told.items()}
-            yield known | {"disturbed": None if turn.foreign is None else disturbed(turn)}
+            unknown = turn.foreign is turn.throttled is None
+            yield known | {"disturbed": None if unknown else disturbed(turn)}
 
 
 def _metrics(records: Iterable[Record]) -> Iterable[Line]:

@@ -32,7 +32,8 @@ _COMPARISON: tuple[tuple[str, str], ...] = (
     ),
     (
         "disturbed",
-        "A turn in which others took more than 6 % of the cores that its threads need. It stays in the "
+        "A turn in which others, or a quota of CPU time (cgroup), took more than 6 % of the cores that its "
+        "threads need. It stays in the "
         "record and out of the comparison.",
     ),
     (

@@ -268,10 +268,13 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     gpu = machine.get("gpu")
     parts = [machine.get("name"), machine.get("cpu"), gpu.get("name") if isinstance(gpu, dict) else gpu]
     if cores := machine.get("cores"):
-        parts.append(f"{cores} cores")
+        quota = machine.get("cpu_quota")
+        parts.append(f"{cores} cores" + (f", by a quota the time of {quota:g}" if quota else ""))
     if memory := machine.get("memory_bytes"):
         parts.append(f"{memory / 1e9:.1f} GB memory")
     commit = str(git.get("commit") or ABSENT)[:12] + (" with local changes" if git.get("dirty") else "")
+    if git.get("unknown"):
+        commit += f" ({git['unknown']})"
     return [
         ("Profile", manifest.profile),
         ("Date", manifest.created[:16].replace("T", " ")),

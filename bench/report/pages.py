@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import chdir
+from contextlib import chdir, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.errors import UserError
 from bench.measure.peaks import Peaks
 from bench.records import Cell, Record
 from bench.report import text
+from bench.surroundings import cache_folder
 from tasks.families import families
 
 if TYPE_CHECKING:
@@ -87,8 +92,16 @@ def page_of(family: str) -> Page:
 def settle_matplotlib() -> None:
     """Import matplotlib as it is installed: a person's own settings of it change and break nothing."""
     os.environ["MPLBACKEND"] = "agg"  # a notebook's would be refused
-    cache_folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    os.environ["MPLCONFIGDIR"] = os.path.join(cache_folder, "spikebench", "matplotlib")
+    try:
+        folder = str(cache_folder() / "matplotlib")
+        with suppress(OSError):
+            os.makedirs(folder, exist_ok=True)
+    except UserError:
+        folder = ""
+    if not os.access(folder, os.W_OK):  # where nothing can be kept
+        folder = tempfile.mkdtemp()
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["MPLCONFIGDIR"] = folder
     # a matplotlibrc in the working directory comes before all others
     with chdir(Path(__file__).parent / "templates"):
         importlib.import_module("matplotlib")

@@ -82,15 +82,21 @@ def how_sure(sections: Sequence[Section]) -> str:
     """What the controls of all sections say, and how many turns were left out."""
     heats = [(section, heat) for section in sections for heat in section.heats]
     parts = [noise(sections)]
+    compared = [turn for _, heat in heats for r in heat.records for turn in r.turns if turn.compared]
+    throttled = sum((turn.throttled or 0.0) > DISTURBED for turn in compared)
     if any(heat.turns for _, heat in heats):
         disturbed, turns = sum(heat.disturbed for _, heat in heats), sum(heat.turns for _, heat in heats)
         parts.append(
-            f"Left out, because others took more than {100 * DISTURBED:.0f} % of the cores in use: "
+            f"Left out, because others{' or a quota' if throttled else ''} took more than "
+            f"{100 * DISTURBED:.0f} % of the cores in use: "
             f"{disturbed:,} of {turns:,} turns."
         )
-    if unknown := sum(
-        turn.compared and turn.foreign is None for _, heat in heats for r in heat.records for turn in r.turns
-    ):
+    if throttled:
+        parts.append(
+            f"In {throttled:,} turns a quota of CPU time (cgroup) held the threads back as much: "
+            "run with fewer THREADS, or raise it."
+        )
+    if unknown := sum(turn.foreign is None for turn in compared):
         parts.append(f"In {unknown:,} turns the load of others is unknown.")
     return " ".join(parts)
 

@@ -64,8 +64,8 @@ class Verdict:
 
 
 def disturbed(turn: Turn) -> bool:
-    """Whether others took too much of its cores for it to be compared; what is unknown is kept."""
-    return turn.foreign is not None and turn.foreign > DISTURBED
+    """Whether others, or a quota, took too much of its cores for it to be compared; the unknown is kept."""
+    return max(turn.foreign or 0.0, turn.throttled or 0.0) > DISTURBED
 
 
 def was_disturbed(record: Record) -> bool:

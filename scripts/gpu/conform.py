@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from dataclasses import asdict
+from pathlib import Path
 from typing import cast
 
 from bench.catalogue import PROJECT, SHIPPED, discover
@@ -37,15 +39,16 @@ def main(device: str) -> None:
                     "declared": adapter.names(),
                     "settings": asdict(settings),
                 }
-                done = subprocess.run(
-                    [sys.executable, "-m", "tests.conformance.suite"],
-                    input=json.dumps(job) + "\n",
-                    cwd=PROJECT,
-                    env=worker_environment(settings, "current"),
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                )
+                with tempfile.TemporaryDirectory() as home:
+                    done = subprocess.run(
+                        [sys.executable, "-m", "tests.conformance.suite"],
+                        input=json.dumps(job) + "\n",
+                        cwd=PROJECT,
+                        env=worker_environment(settings, "current", home=Path(home)),
+                        capture_output=True,
+                        text=True,
+                        check=False,
+                    )
                 found = [json.loads(line) for line in done.stdout.splitlines()]
                 counts = Counter(each["outcome"] for each in found)
                 said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))

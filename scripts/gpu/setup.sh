@@ -13,8 +13,9 @@ ONLY=${ONLY:-adapter=torch,spikingjelly,snntorch,norse,sinabs,limit}
 PY=$CARRY/env/bin/python
 END=$((SECONDS + MINUTES * 60))
 
-if [ ! -e "$CARRY/env/ready" ]; then
-  base=${PYTHON:-python3}
+base=${PYTHON:-python3}
+made="$CARRY $("$base" -Ic 'import sys; print(sys.base_prefix, sys.version_info[:3])')"
+if [ "$made" != "$(cat "$CARRY/env/ready" 2>/dev/null)" ]; then # none, or another place's or Python's
   rm -rf "$CARRY/env"
   "$base" -m venv --without-pip "$CARRY/env"
   own=$("$PY" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
@@ -25,7 +26,7 @@ for folder in sys.path:
         print(f"import site; site.addsitedir({folder!r})")' > "$own/machine.pth"
   "$base" -m pip install --quiet --disable-pip-version-check --no-index --no-deps --target "$own" \
     "$CARRY"/wheels/*.whl
-  touch "$CARRY/env/ready"
+  printf '%s\n' "$made" > "$CARRY/env/ready"
 fi
 # What make installs for the harness comes from the wheels too.
 printf 'no-index = true\nfind-links = ["%s"]\n' "$CARRY/wheels" > "$CARRY/uv.toml"

@@ -111,7 +111,7 @@ def run(module: Any, task: Classify, job: Job) -> Generator[Turn, None, Result]:
         "test_accuracy": test_accuracy,
         "build_seconds": build_seconds,
         "eval_seconds": eval_seconds,
-        "host_peak_bytes": max(host_peak_bytes(), learned.earlier_peak if learned else 0),
+        "host_peak_bytes": max(host_peak_bytes() or 0, learned.earlier_peak if learned else 0) or None,
     }
     if task.label_code in CODES_OF_BITS:
         figures["bitwise_accuracy"] = float((decode_bitwise(task, rates) == data.test_labels).mean())
@@ -231,7 +231,7 @@ def _learn(
                 curve=curve,
                 cold=cold,
                 first_rates=first_rates,
-                host_peak=max(earlier_peak, host_peak_bytes()),
+                host_peak=max(earlier_peak, host_peak_bytes() or 0),
             )
             checkpoint.save(states, done)
         shown = point | {"epochs": epochs_of(task, job.learning)}

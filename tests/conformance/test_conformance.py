@@ -3,6 +3,7 @@ from __future__ import annotations
 import functools
 import json
 import subprocess
+import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -45,17 +46,18 @@ def outcomes(name: str, folder: Path, table: str, variant: str, device: Device) 
         pytest.skip(str(error))
     python = prepare(adapter, device=device, root=PROJECT, say=print)
     # some checks ask for determinism, for which CUDA needs a variable before it starts
-    environment = worker_environment(replace(settings, deterministic=True), card=card)
-    done = subprocess.run(
-        [python, "-m", "tests.conformance.suite"],
-        input=json.dumps(job) + "\n",
-        cwd=PROJECT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as home:
+        environment = worker_environment(replace(settings, deterministic=True), card=card, home=Path(home))
+        done = subprocess.run(
+            [python, "-m", "tests.conformance.suite"],
+            input=json.dumps(job) + "\n",
+            cwd=PROJECT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
     found = {}
     for line in done.stdout.splitlines():
         event = json.loads(line)
