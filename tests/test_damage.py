@@ -158,7 +158,7 @@ def test_a_damaged_state_of_a_heat_is_said_and_the_heat_begins_anew(
 
 def test_a_state_of_other_cells_is_none(tmp_path: Path) -> None:
     cells = [cell("torch"), cell("norse"), control(cell("torch"))]
-    outcomes = {each.cell: {"turns": [], "curve": []} for each in cells}
+    outcomes: dict[str, dict[str, object]] = {each.cell: {"turns": [], "curve": []} for each in cells}
     said: list[str] = []
     for missing in (cells[0], cells[2]):
         kept = {key: value for key, value in outcomes.items() if key != missing.cell}
@@ -166,7 +166,7 @@ def test_a_state_of_other_cells_is_none(tmp_path: Path) -> None:
         assert session._kept(tmp_path, cells, said.append) is None
     (tmp_path / session.KEPT).write_text(json.dumps({"epoch": 1, "outcomes": outcomes}))
     assert session._kept(tmp_path, cells, said.append) is not None
-    outcomes[cells[1].cell]["status"] = "ok"  # type: ignore[assignment]
+    outcomes[cells[1].cell]["status"] = "ok"
     (tmp_path / session.KEPT).write_text(json.dumps({"epoch": 1, "outcomes": outcomes}))
     assert session._kept(tmp_path, cells, said.append) is None
     assert len(said) == 3

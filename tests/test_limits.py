@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.measure.limits import Limits, read
+from bench.measure.limits import Limits, killed_for_memory, read
 
 LARGEST = "9223372036854771712"  # where version 1 has no limit
 
@@ -88,3 +88,11 @@ def test_this_machine_can_be_asked() -> None:
     found = read()
     assert found.cores is None or found.cores > 0
     assert found.memory_bytes is None or found.memory_bytes > 0
+
+
+def test_kills_for_memory_are_counted_by_both_versions(tmp_path: Path) -> None:
+    events = {"sys/job/memory.events": "low 0\noom 9\noom_kill 2", "sys/memory.events": "oom_kill 5"}
+    assert killed_for_memory(process(tmp_path / "2", groups="0::/job\n", mounts=V2, files=events)) == 5
+    control = {"memory/job/a/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3"}
+    assert killed_for_memory(process(tmp_path / "1", groups=V1_GROUPS, mounts=V1, files=control)) == 3
+    assert killed_for_memory(tmp_path / "nowhere") == 0

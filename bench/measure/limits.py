@@ -36,6 +36,18 @@ def read(process: Path = Path("/proc/self")) -> Limits:
     return Limits(cores=min(cores, default=None), memory_bytes=min(sizes, default=None))
 
 
+def killed_for_memory(process: Path = Path("/proc/self")) -> int:
+    """How often the kernel has ended a process of these groups because their memory was used up."""
+    most = 0
+    for group in _groups(process):
+        for name in ("memory.events", "memory.oom_control"):  # of version 2 and 1
+            for line in _lines(group / name):
+                what, _, count = line.partition(" ")
+                if what == "oom_kill" and count.isdecimal():
+                    most = max(most, int(count))
+    return most
+
+
 def _groups(process: Path) -> Iterator[Path]:
     """The folders of the process's groups and of all above them, of both versions."""
     places: dict[str, str] = {}  # of version 1 by controller, of version 2 by ""
