@@ -9,13 +9,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from bench.files import read
 from bench.records import VERSION, Cell, Record, write_atomically
 
 
 def find(results: Path, cell: Cell) -> Record | None:
     """The certificate of a ``certify`` cell, if it is kept; a damaged one is not."""
     try:
-        record = Record.model_validate_json(_path(results, cell).read_bytes())
+        record = Record.model_validate_json(read(_path(results, cell)))
     except (OSError, ValidationError):
         return None
     if record.version != VERSION or record.cell.cell != cell.cell:

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bench.errors import UserError
 from bench.profile import task_names
 from bench.records import Record, load_manifest, load_records
 from bench.report.figures import FIGURES
@@ -161,8 +162,8 @@ def records_of(results: Path) -> dict[str, list[Record]]:
         for path in sorted(results.glob(pattern)):
             try:
                 run, records = load_manifest(path.parent).run, load_records(path.parent)
-            except ValueError:
-                continue  # of another version of this project
+            except (OSError, UserError):
+                continue  # damaged, or of another version of this project
             found[run] = [r for r in records if r.cell.stage == "run" and r.status == "ok"]
     return dict(sorted(found.items()))
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
+from bench.errors import UserError
 from bench.records import Cell, Record, dumps, load_records
+from bench.runs import oldest_first
 
 EARLIER_RUNS = 5  # that are read: one of the same profile is mostly among them
 
@@ -38,12 +41,9 @@ class Durations:
 def earlier(runs: Path) -> list[Record]:
     """The records of the last runs in a folder, the oldest first."""
     found: list[Record] = []
-    newest = sorted((path.parent for path in runs.glob("2*/manifest.json")), reverse=True)[:EARLIER_RUNS]
-    for folder in reversed(newest):
-        try:
+    for folder, _ in oldest_first(runs)[-EARLIER_RUNS:]:
+        with suppress(OSError, UserError):  # damaged: a guess is worth no error
             found += load_records(folder)
-        except (OSError, ValueError):
-            continue  # of another version of this project, or damaged: a guess is worth no error
     return found
 
 

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import math
 import os
+import secrets
 import select
 import selectors
 import signal
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import Any
+from typing import Any, get_args
+
+import psutil
+from pydantic import TypeAdapter
 
 from bench.catalogue import PROJECT
 from bench.errors import UserError
+from bench.measure import limits
 from bench.measure.card import Card
+from bench.records import Status
 from bench.surroundings import absolute, cache_folder, packages_at_hand
-from tasks.protocol import Environment, Job, Settings
+from tasks.protocol import Environment, Job, Settings, Turn
 
 GRACE_SECONDS = 5
 WATCH_SECONDS = 1.0  # how often a silent worker is looked after
-LONGEST_EVENT = 2**25  # bytes
+LONGEST_EVENT = 2**26  # bytes
 LAST_WORDS = 2**16  # bytes of a log that are read
 # Of the person's environment a worker sees these alone.  Any other may change what is measured: threads
 # (OMP_*, KMP_*), arithmetic (NVIDIA_*, TF_*), allocators (LD_PRELOAD, MALLOC_*), compilers (CFLAGS) ...
 PASSED: tuple[str, ...] = ("PATH", "LD_LIBRARY_PATH")
 # glibc otherwise gives large temporaries back to the kernel and faults them in again: a tenth of an epoch
 ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_MMAP_THRESHOLD_": str(2**32)}
+
+
+_LIBC = ctypes.CDLL(None)
+PR_SET_CHILD_SUBREAPER = 36
+_WORKERS = set[int]()  # those that have not ended
+_TURN = TypeAdapter(Turn)
 
 
 class Worker:
@@ -50,7 +65,10 @@ class Worker:
         self.turn: dict[str, Any] | None = None
         self.outcome: dict[str, Any] | None = None
         self.worked = 0.0
-        self._held = b""
+        self._held = bytearray()
+        self._spoken = 0  # bytes that are held and have no line's end
+        self._token = secrets.token_hex(8)
+        self._kills = 0
         self._since = 0.0
 
     @property
@@ -64,7 +82,9 @@ class Worker:
         self._since = monotonic()
         line = "go"
         if self.process is None:
-            line = self.job.dumps()
+            line = replace(self.job, token=self._token).dumps()
+            adopt_orphans()
+            self._kills = limits.killed_for_memory()
             self.log.parent.mkdir(parents=True, exist_ok=True)
             # a worker that found the kernels of an earlier one would compile nothing in its cold epoch
             self._home = TemporaryDirectory(prefix="home-", dir=self.log.parent, ignore_cleanup_errors=True)
@@ -81,6 +101,7 @@ class Worker:
                     stderr=stderr,
                     start_new_session=True,
                 )
+            _WORKERS.add(self.pid)
         assert self.process.stdin
         with suppress(BrokenPipeError):  # it may have ended; its exit status then says how
             self.process.stdin.write(line.encode() + b"\n")
@@ -97,10 +118,15 @@ class Worker:
         if readable:
             chunk = os.read(self.process.stdout.fileno(), 2**20)
             self._held += chunk
-            if b"\n" in self._held:
-                line, _, self._held = self._held.partition(b"\n")
+            end = self._held.find(b"\n", self._spoken)
+            if end >= 0:
+                line, self._spoken = bytes(self._held[:end]), 0
+                if len(self._held) > end + 1:  # it waits for its next turn, and says nothing before that
+                    return self._ended("error", "its process printed more than the one event of its turn")
+                self._held.clear()
                 return self._answered(line)
-            if len(self._held) > LONGEST_EVENT:
+            self._spoken = len(self._held)
+            if self._spoken > LONGEST_EVENT:
                 return self._ended("error", f"an event of more than {LONGEST_EVENT >> 20} MiB")
             if chunk:
                 return False
@@ -108,7 +134,7 @@ class Worker:
                 self.process.wait(GRACE_SECONDS)
             except subprocess.TimeoutExpired:
                 return self._ended("crashed", "closed its output without a result")
-            return self._ended("crashed", _how_it_ended(self.process.returncode, self.log))
+            return self._crashed(self.process.returncode)
         if self.left <= 0:
             return self._ended("timeout", f"no result within {self.seconds:g} s of work")
         code = self.process.poll()
@@ -117,12 +143,25 @@ class Worker:
         if select.select([self.process.stdout], [], [], 0)[0]:  # it has spoken before it ended
             return self.listen(readable=True)
         # what it has left behind holds its output open
+        return self._crashed(code)
+
+    def _crashed(self, code: int) -> bool:
+        if code == -signal.SIGKILL and limits.killed_for_memory() > self._kills:
+            return self._ended("out_of_memory", "ended by the kernel: its control group has no memory left")
         return self._ended("crashed", _how_it_ended(code, self.log))
 
     def _answered(self, line: bytes) -> bool:
         try:
             event = json.loads(line)
+            if event.pop("token") != self._token:
+                raise ValueError("it is not the worker's")
             kind = event.pop("event")
+            if kind == "turn":
+                event = asdict(_TURN.validate_python(event))
+                if not 0 <= (event["seconds"] or 0) < math.inf:
+                    raise ValueError("its seconds are no time")
+            elif kind != "result" or event.get("status") not in get_args(Status):
+                raise ValueError("it is neither a turn nor a result")
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             words = line[:80].decode(errors="replace")
             return self._ended("error", f"its process printed what is no event: {words}")
@@ -160,7 +199,31 @@ class Worker:
             if self._home:
                 self._home.cleanup()
         self.process.wait()
+        _WORKERS.discard(self.pid)
+        end_orphans()
         self.process.stdin = self.process.stdout = None
+
+
+def adopt_orphans() -> None:
+    """Let what loses its parent, as a daemon does, become a child of this process."""
+    _LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_orphans() -> None:
+    """Kill what workers that have ended left behind, also in sessions of its own."""
+    own = os.getsid(0)
+    while True:
+        orphans = []
+        for child in psutil.Process().children():
+            with suppress(ProcessLookupError):
+                if child.pid not in _WORKERS and os.getsid(child.pid) != own:
+                    orphans.append(child.pid)
+        if not orphans:
+            return
+        for pid in orphans:
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
 
 
 def side_by_side(workers: Iterable[Worker], limit: int) -> Iterator[Worker]:
@@ -218,7 +281,8 @@ def _how_it_ended(code: int, log: Path) -> str:
         lines = file.read().decode(errors="replace").strip().splitlines()
     last = f"; its last words: {lines[-1]}" if lines else ""
     if code < 0:
-        name = signal.Signals(-code).name
+        known = {each.value: each.name for each in signal.Signals}
+        name = known.get(-code, f"signal {-code}")
         hint = " (often the kernel's, out of memory)" if name == "SIGKILL" else ""
         return f"ended by {name}{hint}{last}"
     return f"exit code {code} without a result{last}"

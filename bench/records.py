@@ -10,14 +10,18 @@ A published run has all its records in one file, records.json.gz.
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
+from bench.errors import UserError, first_problem
+from bench.files import LARGEST, read
 from bench.measure.gpu import OnCard
 from bench.report.figures import FIGURES
 
@@ -164,6 +168,7 @@ class Manifest(_Model):
     order_seed: int
     cells: list[Cell] = Field(description="in running order")
     created: str
+    number: int = Field(default=0, description="counts the runs of a folder, as clocks may go back")
 
 
 _RECORDS = TypeAdapter(list[Record])
@@ -197,15 +202,54 @@ def dump_records(records: Sequence[Record]) -> str:
 
 
 def load_records(folder: Path) -> list[Record]:
-    """All finished cells of a run folder, or of a published run, in the manifest's order."""
-    manifest = load_manifest(folder)
+    """All finished cells of a run folder, or of a published run, in the manifest's order.
+
+    Raises:
+        UserError: a file is damaged, or holds what is not the record of its cell.
+    """
+    cells = load_manifest(folder).cells
+    paths = {cell.cell: record_path(folder, cell) for cell in cells}
     if (folder / PUBLISHED).exists():
-        texts = [gzip.decompress((folder / PUBLISHED).read_bytes())]
-    else:
-        wanted = dict.fromkeys(record_path(folder, cell) for cell in manifest.cells)
-        texts = [path.read_bytes() for path in wanted if path.exists()]
-    found = {record.cell.cell: record for text in texts for record in _RECORDS.validate_json(text)}
-    return [found[cell.cell] for cell in manifest.cells if cell.cell in found]
+        paths = dict.fromkeys(paths, folder / PUBLISHED)
+    found: dict[str, Record] = {}
+    for path in dict.fromkeys(paths.values()):
+        own = {cell.cell: cell for cell in cells if paths[cell.cell] == path}
+        for record in _records_of(path):
+            key = record.cell.cell
+            if own.get(key) != record.cell or key in found:
+                raise _damaged(
+                    path, f"it holds a record of {key}, which is not its own or stands there twice"
+                )
+            found[key] = record
+    return [found[cell.cell] for cell in cells if cell.cell in found]
+
+
+def _records_of(path: Path) -> list[Record]:
+    """The records in a file; none where there is no file."""
+    try:
+        content = read(path)
+        if path.name == PUBLISHED:
+            content = _unpacked(content)
+        return _RECORDS.validate_json(content)
+    except FileNotFoundError:
+        return []
+    except ValidationError as error:
+        raise _damaged(path, first_problem(error)) from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise _damaged(path, getattr(error, "strerror", None) or str(error)) from None
+
+
+def _unpacked(content: bytes) -> bytes:
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        unpacked = file.read(LARGEST + 1)
+    if len(unpacked) > LARGEST:
+        raise OSError(f"it unpacks to more than {LARGEST:,} bytes")
+    return unpacked
+
+
+def _damaged(path: Path, problem: str) -> UserError:
+    way_out = "get it again" if path.name == PUBLISHED else "delete it, and what it held alone is run again"
+    return UserError(f"{path} is damaged ({problem}): {way_out}")
 
 
 def save_manifest(folder: Path, manifest: Manifest) -> None:
@@ -218,8 +262,18 @@ def load_manifest(folder: Path) -> Manifest:
 
     Raises:
         FileNotFoundError: the folder is no run.
+        UserError: the manifest is damaged.
     """
-    return Manifest.model_validate_json((folder / "manifest.json").read_bytes())
+    path = folder / "manifest.json"
+    try:
+        return Manifest.model_validate_json(read(path))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValidationError) as error:
+        problem = first_problem(error) if isinstance(error, ValidationError) else str(error.strerror)
+        raise UserError(
+            f"{path} is damaged or of another version ({problem}): put back a copy, or remove its folder"
+        ) from None
 
 
 def dumps(value: object) -> str:

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from bench import catalogue, plan, runs, session
 from bench.catalogue import PROJECT, Adapter
+from bench.clean import printable
 from bench.data import ensure_dataset
 from bench.durations import Durations, earlier
 from bench.environments import (
@@ -77,11 +78,15 @@ def run(
         UserError: something that was asked for cannot be.
         KeyboardInterrupt: what is finished is kept.
     """
+
+    def say(line: str) -> None:
+        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+
     found = catalogue.discover(asked.adapters, selection.adapters)
     card = choose(os.environ.get("CUDA_VISIBLE_DEVICES")) if asked.device == "cuda" else None
     machine = machines.describe(card)
     if card:
-        console.print(f"On CUDA this is {card.name}, {card.place}.", markup=False, highlight=False)
+        say(f"On CUDA this is {card.name}, {card.place}.")
     settings = _settings(asked)
     cells = plan.make_cells(
         profile,
@@ -105,14 +110,14 @@ def run(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     with runs.alone(folders):
-        folder = None if asked.fresh else runs.find(folders, manifest.digest)
+        folder = None if asked.fresh else runs.find(folders, manifest.digest, say)
         done = [] if folder is None else load_records(folder)
         if folder is not None and runs.is_finished(folder) and not any(record.again for record in done):
             runs.point_latest(folder)
             return Done(folder, done, "complete already (FRESH=1 starts a new one)")
         sets = [each for cell in cells if not cell.skip and (each := session.dataset_of(cell))]
         # what is wrong with a folder that a person names is said before anything begins
-        data = datasets(sets, {}, {}, asked.data, console.print) if asked.data else {}
+        data = datasets(sets, {}, {}, asked.data, say) if asked.data else {}
         with Progress(console, cells, done, Durations(earlier(folders))) as show:
             used = {name: found[name] for name in dict.fromkeys(c.adapter for c in cells if not c.skip)}
             show.environments(len(used))
@@ -126,6 +131,8 @@ def run(
             if folder is None:
                 if _times_anything(cells):
                     manifest = manifest.model_copy(update=_measured(manifest, card, show.say))
+                number = max((made.number for _, made in runs.oldest_first(folders)), default=0) + 1
+                manifest = manifest.model_copy(update={"number": number})
                 folder = folders / manifest.run
                 folder.mkdir()
                 save_manifest(folder, manifest)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import gzip
+import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import Any
 
 from bench.catalogue import PROJECT
 from bench.errors import UserError
-from bench.records import PUBLISHED, Record, dump_records, load_manifest, load_records, record_path
+from bench.files import read
+from bench.records import PUBLISHED, Manifest, Record, dump_records, load_manifest, load_records, record_path
 
 RESULTS = PROJECT / "results"
 CODE = ("adapters", "bench", "tasks")  # folders in which a file that git does not know is a change
@@ -48,22 +50,51 @@ def alone(runs: Path) -> Iterator[None]:
         yield
 
 
-def find(runs: Path, digest: str) -> Path | None:
-    """The newest run folder of the same plan."""
-    for path in sorted(runs.glob("*/manifest.json"), reverse=True):
-        if path.parent.is_symlink():
-            continue
+def oldest_first(runs: Path) -> list[tuple[Path, Manifest]]:
+    """The run folders that can be read, as they were made one after the other, whatever clocks say."""
+    found = []
+    for path in runs.glob("*/manifest.json"):
+        if not path.parent.is_symlink():
+            with suppress(OSError, UserError):
+                found.append((path.parent, load_manifest(path.parent)))
+    return sorted(
+        found, key=lambda each: (each[1].number, each[1].created, _number(each[0].name), each[0].name)
+    )
+
+
+def _number(name: str) -> int:
+    """Of a name that ``name_now`` had to tell from another: 11 of "x.11"."""
+    last = name.rpartition(".")[2]
+    return int(last) if last.isdecimal() and len(last) < 10 else 1
+
+
+def find(runs: Path, digest: str, say: Callable[[str], None]) -> Path | None:
+    """The newest run folder of the same plan; ``say`` is told of one whose manifest is damaged."""
+    for path in sorted(runs.glob("*/manifest.json")):
+        if not path.parent.is_symlink() and (problem := _is_damaged(path.parent, digest)):
+            say(f"Run {path.parent.name} is left alone: {problem}")
+    return next((path for path, made in reversed(oldest_first(runs)) if made.digest == digest), None)
+
+
+def _is_damaged(folder: Path, digest: str) -> str:
+    """What is wrong with a manifest; empty where it is whole, or that of another version and another plan."""
+    try:
+        load_manifest(folder)
+    except OSError:
+        return ""
+    except UserError as error:
         try:
-            if load_manifest(path.parent).digest == digest:
-                return path.parent
-        except ValueError:
-            continue  # of another version of this project
-    return None
+            known = json.loads(read(folder / "manifest.json"))
+        except (OSError, ValueError, RecursionError):
+            return str(error)
+        is_of_another = isinstance(known, dict) and known.get("digest", digest) != digest
+        return "" if is_of_another else str(error)
+    return ""
 
 
 def is_finished(folder: Path) -> bool:
     """Whether every cell of the run has its record."""
-    return all(record_path(folder, cell).exists() for cell in load_manifest(folder).cells)
+    return len(load_records(folder)) == len(load_manifest(folder).cells)
 
 
 def forget(folder: Path, records: Sequence[Record]) -> list[Record]:
@@ -132,7 +163,7 @@ def place_of(folder: Path, published: Path) -> Path:
         UserError: the run is not finished or has been published before.
     """
     manifest = load_manifest(folder)
-    if not is_finished(folder) and not (folder / PUBLISHED).exists():
+    if not is_finished(folder):
         raise UserError(f"run {manifest.run} is not finished: go on with it before you publish it")
     target = published / str(manifest.machine["name"]) / manifest.run
     if target.exists():

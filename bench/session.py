@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from bench import certificates
-from bench.catalogue import PROJECT, Adapter
+from bench.catalogue import Adapter
+from bench.clean import cleaned, reason_line
 from bench.errors import first_problem
+from bench.files import read
 from bench.heat import Hands, Kept, run_heat
 from bench.measure import limits
 from bench.measure.card import Card
 from bench.process import Worker, side_by_side
 from bench.progress import Progress
-from bench.records import Cell, Manifest, Record, load_manifest, load_records, save_records, write_atomically
+from bench.records import (
+    Cell,
+    CurvePoint,
+    Manifest,
+    Record,
+    Turn,
+    load_manifest,
+    load_records,
+    save_records,
+    write_atomically,
+)
 from tasks.families import families
 from tasks.protocol import Dataset, Job, Settings
 
 KEPT = "kept.json"
-REASON_LENGTH = 300
-_COLOURS = re.compile(r"\x1b\[[\d;]*m")
-_FOLDERS = re.compile(r"(?<![\w.~/])/(?:[^\s/'\":,]+/)+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +150,7 @@ def _heat(
             keep=lambda kept: write_atomically(states / KEPT, json.dumps(asdict(kept))),
             card=means.card,
         )
-        outcomes |= run_heat(runnable, hands, _kept(states))
+        outcomes |= run_heat(runnable, hands, _kept(states, runnable, show.say))
     records = []
     for cell in cells:
         outcome = outcomes[cell.cell]
@@ -171,25 +178,55 @@ def _obstacle(cell: Cell, means: Means) -> dict[str, Any] | None:
     return None
 
 
-def _kept(states: Path) -> Kept | None:
-    """What an interrupted heat can go on from, if there is anything."""
+class _Begun(BaseModel):
+    """What a cell has done in an interrupted heat; with a status it has ended, and took ``seconds``."""
+
+    turns: list[Turn]
+    curve: list[CurvePoint]
+    status: str = ""
+    seconds: float = 0.0
+
+
+class _Interrupted(BaseModel):
+    epoch: int = Field(ge=0)
+    outcomes: dict[str, _Begun]
+
+
+def _kept(states: Path, cells: Sequence[Cell], say: Callable[[str], None]) -> Kept | None:
+    """What an interrupted heat can go on from, if there is anything; ``say`` is told of what is damaged."""
     path = states / KEPT
-    return Kept(**json.loads(path.read_bytes())) if path.exists() else None
+    try:
+        content = read(path)
+        known = _Interrupted.model_validate_json(content).outcomes
+        essential = {cell.cell for cell in cells if cell.baseline or cell.stage == "control"}
+        if not essential <= known.keys() <= {cell.cell for cell in cells}:
+            raise ValueError("it is of other cells")
+        if any(begun.status and "seconds" not in begun.model_fields_set for begun in known.values()):
+            raise ValueError("seconds are missing")
+        return Kept(**json.loads(content))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        problem = first_problem(error) if isinstance(error, ValidationError) else str(error)
+        say(f"{path} is damaged ({problem}): the heat begins anew")
+        return None
 
 
 def _record(cell: Cell, outcome: Mapping[str, Any], means: Means, started: str = "") -> Record:
     """The record of a cell, or one that says what is wrong with what the adapter handed over."""
-    started = started or _now()
-    reason = _publishable(str(outcome.get("reason", "")), means.adapters[cell.adapter])
+    told = {"cell": cell, "started": started or _now()}
+    adapter = means.adapters[cell.adapter]
     try:
-        return Record.model_validate({**outcome, "cell": cell, "started": started, "reason": reason})
-    except ValidationError as error:
-        return Record(
-            cell=cell,
-            status="error",
-            reason=f"malformed result: {first_problem(error)}"[:REASON_LENGTH],
-            started=started,
-            seconds=outcome["seconds"],
+        record = Record.model_validate(cleaned(outcome, adapter) | told)
+        # what cannot be read back would end every later command
+        if Record.model_validate_json(record.model_dump_json()).cell != cell:
+            raise ValueError("it does not read back")
+        return record
+    except (ValueError, RecursionError) as error:
+        problem = first_problem(error) if isinstance(error, ValidationError) else str(error)
+        reason = reason_line(f"malformed result: {problem}", adapter)
+        return Record.model_validate(
+            told | {"status": "error", "reason": reason, "seconds": outcome["seconds"]}
         )
 
 
@@ -241,14 +278,3 @@ def dataset_of(cell: Cell) -> Dataset | None:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _publishable(reason: str, adapter: Adapter) -> str:
-    """One printable line of bounded length in which no folder of this machine stands."""
-    known = {str(PROJECT): ".", str(adapter.folder.parent): ".", os.path.expanduser("~"): "~"}
-    for folder, word in known.items():
-        if folder != "/":
-            reason = reason.replace(folder, word)
-    reason = _FOLDERS.sub("", _COLOURS.sub("", reason))
-    printable = "".join(sign if sign.isprintable() else " " for sign in reason)
-    return " ".join(printable.split())[:REASON_LENGTH]

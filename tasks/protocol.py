@@ -64,6 +64,7 @@ class Job:
     variant stands; ``amounts`` are the family's profile values (how much data, how many turns);
     ``environment`` is ``locked`` or ``current``; ``data`` is the folder of the task's data set, if any.
     ``states`` is a folder for what the work can go on from, and ``resume`` the epoch from which it goes on.
+    ``token`` stands in every event, so that nothing else that is printed passes for one.
     """
 
     stage: Literal["certify", "run"]
@@ -81,6 +82,7 @@ class Job:
     data: str | None = None
     states: str | None = None
     resume: int = 0
+    token: str = ""
     settings: Settings = field(default_factory=Settings)
 
     def dumps(self) -> str:

@@ -8,6 +8,7 @@ What a framework prints goes to stderr.  When stdin closes, the harness is gone 
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
@@ -26,6 +27,8 @@ from tasks.families import family_of
 from tasks.measuring import Deviation, Diverged, Wrong, verdict
 from tasks.protocol import Family, Job, Settings, Unsupported
 
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 Say = Callable[[dict[str, Any]], None]
 _DEEPEST = 9  # of exceptions that were raised from one another
 _WRAPPERS = ("Exception encountered when calling", "in user code:")
@@ -34,20 +37,47 @@ _ERROR = re.compile(r"[\w.]*(Error|Exception)\b.*: ")
 
 def main() -> None:
     """Run the job on stdin and end with one ``result`` event."""
+    end_with_harness()
     events = take_stdout()
-
-    def say(event: dict[str, Any]) -> None:
-        print(json.dumps(event, default=str), file=events, flush=True)
-
     told: SimpleQueue[str] = SimpleQueue()
     threading.Thread(target=_listen, args=[told], daemon=True).start()
-    job = Job.loads(told.get())
+    known = Job.loads(told.get())
+    job = replace(known, token="")  # no affair of an adapter
+
+    def say(event: dict[str, Any]) -> None:
+        print(json.dumps(event | {"token": known.token}, default=str), file=events, flush=True)
+
     try:
         result = run(job, say, told.get)
     except Exception as error:
         traceback.print_exc()
         result = {"status": _status(error), "reason": _reason(error)}
-    say({"event": "result"} | result)
+    try:
+        say({"event": "result"} | result)
+    except (TypeError, ValueError, RecursionError) as error:
+        say({"event": "result", "status": "error", "reason": f"the result cannot be written ({error})"})
+
+
+def end_with_harness() -> None:
+    """Be killed when the harness is, even if this process is stopped or holds the interpreter's lock.
+
+    A child that does nothing else then kills the rest of the process group.  What loses its parent becomes a
+    child of this process, and with it of the harness, which ends it.
+    """
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if os.getpgrp() != os.getpid():  # a person has started it by hand
+        return
+    worker = os.getpid()
+    if os.fork() == 0:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGUSR1, 0, 0, 0)
+        os.closerange(0, 3)
+        if os.getppid() == worker:
+            signal.sigwait([signal.SIGUSR1])
+        os.killpg(worker, signal.SIGKILL)
+        os._exit(0)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def take_stdout() -> TextIO:

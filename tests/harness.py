@@ -106,12 +106,13 @@ job = json.loads(sys.stdin.readline())
 
 def turn(phase, **values):
     event = {"event": "turn", "phase": phase, "seconds": 1.0, "epoch": 0, "compared": False}
-    print(json.dumps(event | {"point": None, "kept": False, "free": False} | values), flush=True)
+    event |= {"point": None, "kept": False, "free": False, "token": job["token"]}
+    print(json.dumps(event | values), flush=True)
     if not sys.stdin.readline():
         sys.exit("the harness is gone")
 
 def result(**values):
-    print(json.dumps({"event": "result", "status": "ok"} | values), flush=True)
+    print(json.dumps({"event": "result", "status": "ok", "token": job["token"]} | values), flush=True)
 """
 
 

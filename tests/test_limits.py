@@ -10,7 +10,7 @@ import pytest
 
 from bench import heat, run
 from bench.measure import limits, machine
-from bench.measure.limits import Limits, read, throttled_seconds
+from bench.measure.limits import Limits, killed_for_memory, read, throttled_seconds
 from bench.run import Asked
 
 LARGEST = "9223372036854771712"  # where version 1 has no limit
@@ -205,3 +205,11 @@ def test_a_machine_whose_files_cannot_be_read_is_described_all_the_same(
     monkeypatch.setattr(Path, "read_text", refused)
     found = machine.describe()
     assert found["cpu"] and found["name"] and "cpu_governor" not in found
+
+
+def test_kills_for_memory_are_counted_by_both_versions(tmp_path: Path) -> None:
+    events = {"sys/job/memory.events": "low 0\noom 9\noom_kill 2", "sys/memory.events": "oom_kill 5"}
+    assert killed_for_memory(process(tmp_path / "2", groups="0::/job\n", mounts=V2, files=events)) == 5
+    control = {"memory/job/a/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3"}
+    assert killed_for_memory(process(tmp_path / "1", groups=V1_GROUPS, mounts=V1, files=control)) == 3
+    assert killed_for_memory(tmp_path / "nowhere") == 0

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from bench import process
+from bench.measure import limits
 from bench.measure.card import Card
 from bench.process import ALLOCATOR, Worker, side_by_side, worker_environment
 from tasks.protocol import Environment, Job, Settings
+from tests.harness import is_gone
 
 JOB = Job(
     stage="run",
@@ -27,18 +29,23 @@ JOB = Job(
     settings=Settings(threads=3),
 )
 TURN = {
+    "token": "t",
     "event": "turn",
     "phase": "x",
     "seconds": 1.0,
     "epoch": 0,
     "compared": False,
     "point": None,
+    "kept": False,
     "free": False,
 }
 
 
 ENVIRONMENTS: tuple[Environment, ...] = ("locked", "current")
-SHOW = "print(json.dumps({'event': 'result', 'status': dict(os.environ)}), flush=True); time.sleep(60)"
+SHOW = """
+print(json.dumps({'token': 't', 'event': 'result', 'status': 'ok', 'seen': dict(os.environ)}), flush=True)
+time.sleep(60)
+"""
 
 
 def worker(folder: Path, source: str, seconds: float = 60, card: Card | None = None) -> Worker:
@@ -47,7 +54,9 @@ def worker(folder: Path, source: str, seconds: float = 60, card: Card | None = N
     python = folder / "python"
     python.write_text(f"#!{sys.executable}\nimport json, os, subprocess, sys, time\n{source}\n")
     python.chmod(0o755)
-    return Worker(python, JOB, log=folder / "logs" / "cell.log", seconds=seconds, card=card)
+    one = Worker(python, JOB, log=folder / "logs" / "cell.log", seconds=seconds, card=card)
+    one._token = "t"
+    return one
 
 
 def run(folder: Path, source: str, seconds: float = 60) -> dict[str, Any]:
@@ -107,6 +116,115 @@ def test_a_line_that_is_no_event_is_an_error(tmp_path: Path, line: str) -> None:
     assert ended["reason"].startswith("its process printed what is no event: ")
 
 
+RESULT = "{'event': 'result', 'status': 'ok'}"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        "{'event': 'result', 'status': 'ok'}",  # a word that whoever prints by chance does not know
+        "{'event': 'result', 'status': 'ok', 'token': 'x'}",
+        "{'event': 'result', 'status': 'splendid', 'token': 't'}",
+        "{'event': 'result', 'token': 't'}",
+        "{'event': 'end', 'token': 't'}",
+        "{'event': 'turn', 'token': 't'}",
+        "{'event': 'turn', 'phase': 'x', 'seconds': 'soon', 'token': 't'}",
+        "{'event': 'turn', 'phase': 'x', 'seconds': float('nan'), 'token': 't'}",
+        "{'event': 'turn', 'phase': 'x', 'seconds': -1, 'token': 't'}",
+    ],
+)
+def test_a_forged_event_is_an_error(tmp_path: Path, event: str) -> None:
+    ended = run(tmp_path, f"print(json.dumps({event}), flush=True); time.sleep(60)")
+    assert ended["status"] == "error"
+    assert ended["reason"].startswith("its process printed what is no event: ")
+
+
+def test_events_out_of_turn_are_an_error(tmp_path: Path) -> None:
+    source = f"os.write(1, 2 * (json.dumps({TURN!r}) + '\\n').encode()); time.sleep(60)"
+    ended = run(tmp_path, source)
+    assert ended == {"status": "error", "reason": "its process printed more than the one event of its turn"}
+
+
+def test_a_long_event_is_read_as_fast_as_it_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = (
+        "print(json.dumps({'token': 't', 'event': 'result', 'status': 'ok', 'x': 'x' * 2**25}), flush=True)"
+    )
+    looked: list[int] = []
+    monkeypatch.setattr(process, "bytearray", _counting(looked), raising=False)
+    assert len(run(tmp_path, source)["x"]) == 2**25
+    assert sum(looked) < 2**27  # bytes looked through for an end: each once, and none again and again
+
+
+def _counting(looked: list[int]) -> type[bytearray]:
+    class Counting(bytearray):
+        def find(self, sign: bytes, start: int = 0) -> int:  # type: ignore[override]
+            looked.append(len(self) - start)
+            return super().find(sign, start)
+
+    return Counting
+
+
+def test_of_a_huge_log_the_end_is_read(tmp_path: Path) -> None:
+    source = "os.ftruncate(2, 2**38); os.lseek(2, 0, 2); print('\\nlast words', file=sys.stderr); sys.exit(1)"
+    assert run(tmp_path, source)["reason"].endswith("; its last words: last words")
+
+
+def test_a_signal_without_a_name_is_told_by_its_number(tmp_path: Path) -> None:
+    assert run(tmp_path, "os.kill(os.getpid(), 40)")["reason"] == "ended by signal 40"
+
+
+DAEMON = """
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        open({path!r}, "w").write(str(os.getpid()))
+        os.execve("/bin/sleep", ["sleep", "600"], {{}})
+    os._exit(0)
+os.wait()
+while not os.path.exists({path!r}) or not open({path!r}).read(): time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        (f"print(json.dumps({RESULT[:-1]}, 'token': 't'}}), flush=True); time.sleep(60)", "ok"),
+        ("os.abort()", "crashed"),
+        ("sys.exit()", "crashed"),
+        ("os.close(1); os.kill(os.getpid(), 9)", "crashed"),
+        ("time.sleep(60)", "timeout"),
+    ],
+)
+def test_a_daemon_ends_with_its_worker(tmp_path: Path, end: str, status: str) -> None:
+    path = tmp_path / "pid"
+    seconds = 3.0 if status == "timeout" else 60.0
+    assert run(tmp_path / "x", DAEMON.format(path=str(path)) + end, seconds)["status"] == status
+    assert is_gone(int(path.read_text()))
+
+
+def test_a_daemon_of_another_worker_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    adopt = "import ctypes; ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n"  # as tasks/worker.py does
+    one = worker(
+        tmp_path / "x",
+        adopt + DAEMON.format(path=str(path)) + f"print(json.dumps({TURN!r}), flush=True); time.sleep(60)",
+    )
+    list(side_by_side([one], 1))
+    run(tmp_path / "y", "sys.exit()")
+    assert not is_gone(int(path.read_text()))
+    one.end()
+    assert is_gone(int(path.read_text()))
+
+
+@pytest.mark.parametrize(("kills", "status"), [((3, 4), "out_of_memory"), ((3, 3), "crashed")])
+def test_the_kernels_kill_for_memory_is_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: tuple[int, int], status: str
+) -> None:
+    counts = iter(kills)
+    monkeypatch.setattr(limits, "killed_for_memory", lambda: next(counts))
+    assert run(tmp_path, "os.kill(os.getpid(), 9)")["status"] == status
+
+
 def test_a_crashed_worker_whose_child_holds_its_output_is_not_waited_for(tmp_path: Path) -> None:
     child = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
     assert run(tmp_path, f"{child}\nos.abort()")["status"] == "crashed"
@@ -121,10 +239,10 @@ def test_a_worker_that_takes_too_long_is_ended(tmp_path: Path) -> None:
 
 def test_only_its_own_work_counts_against_the_time_of_a_worker(tmp_path: Path) -> None:
     source = f"sys.stdin.readline(); print(json.dumps({TURN!r}), flush=True); sys.stdin.readline()\n"
-    source += "print(json.dumps({'event': 'result', 'status': 'ok'}), flush=True)"
+    source += "print(json.dumps({'token': 't', 'event': 'result', 'status': 'ok'}), flush=True)"
     one = worker(tmp_path, source, seconds=30)
     assert list(side_by_side([one], 1)) == [one]
-    assert one.turn == {key: value for key, value in TURN.items() if key != "event"}
+    assert one.turn == {key: value for key, value in TURN.items() if key not in ("event", "token")}
     worked = one.worked
     subprocess.run(["sleep", "0.3"], check=True)
     list(side_by_side([one], 1))
@@ -136,10 +254,12 @@ def test_workers_side_by_side_are_no_more_than_asked_for(tmp_path: Path) -> None
     source = f"os.chdir({str(tmp_path)!r}); open(str(os.getpid()), 'w').close(); time.sleep(0.2)\n"
     source += "alive = len([name for name in os.listdir() if name.isdigit()])\n"
     source += "os.unlink(str(os.getpid()))\n"
-    source += "print(json.dumps({'event': 'result', 'status': alive}), flush=True)"
+    source += (
+        "print(json.dumps({'token': 't', 'event': 'result', 'status': 'ok', 'seen': alive}), flush=True)"
+    )
     workers = [worker(tmp_path / name, source) for name in "abcde"]
     assert {id(one) for one in side_by_side(workers, 2)} == {id(one) for one in workers}
-    assert max((one.outcome or {})["status"] for one in workers) <= 2
+    assert max((one.outcome or {})["seen"] for one in workers) <= 2
 
 
 STRANGERS = (
@@ -219,7 +339,7 @@ def test_a_worker_on_cuda_sees_one_card_and_may_be_asked_to_be_deterministic(
     one = worker(tmp_path, SHOW, card=card)
     one.job = replace(JOB, settings=Settings(device="cuda"))
     list(side_by_side([one], 1))
-    found = (one.outcome or {})["status"]
+    found = (one.outcome or {})["seen"]
     assert (found["CUDA_VISIBLE_DEVICES"], found["CUDA_DEVICE_ORDER"]) == ("GPU-b", "PCI_BUS_ID")
     assert "CUBLAS_WORKSPACE_CONFIG" not in found
     asked = worker_environment(Settings(device="cuda", deterministic=True), card=card, home=tmp_path)
@@ -248,7 +368,7 @@ def test_a_worker_at_hand_keeps_its_packages(tmp_path: Path, monkeypatch: pytest
     one = worker(tmp_path, SHOW)
     one.job = replace(JOB, environment="current")
     list(side_by_side([one], 1))
-    assert (one.outcome or {})["status"]["PYTHONPATH"] == "/opt/modules"
+    assert (one.outcome or {})["seen"]["PYTHONPATH"] == "/opt/modules"
 
 
 def test_every_worker_has_a_home_of_its_own_that_goes_with_all_that_it_leaves(tmp_path: Path) -> None:
@@ -256,8 +376,9 @@ def test_every_worker_has_a_home_of_its_own_that_goes_with_all_that_it_leaves(tm
     source += "found = [os.listdir(folder) for folder in folders]\n"
     source += "for folder in folders: os.makedirs(folder + '/.keras/deep', exist_ok=True)\n"
     source += "tempfile.mkstemp(prefix='__autograph_generated_file')\n"
-    source += "print(json.dumps({'event': 'result', 'status': [folders, found]}), flush=True)"
-    seen = [run(tmp_path, source)["status"] for _ in range(2)]
+    source += "print(json.dumps({'token': 't', 'event': 'result', 'status': 'ok', 'seen': [folders, found]}),"
+    source += " flush=True)"
+    seen = [run(tmp_path, source)["seen"] for _ in range(2)]
     assert len({folder for folders, _ in seen for folder in folders}) == 2
     for folders, found in seen:
         assert found == [[], []] and not any(Path(folder).exists() for folder in folders)

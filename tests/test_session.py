@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench import runs, session
+from bench import clean, runs, session
 from bench.catalogue import PROJECT, discover
 from bench.measure import gpu, load
 from bench.measure.card import Card
@@ -61,12 +61,16 @@ def manifest(run: str, only: str = "adapter=ok") -> Manifest:
         ("libs=/opt/a/b.so:/opt/c/d.so", "libs=b.so:d.so"),
         ("spikes/step, 3 / 4 and https://example.org/a/b", "spikes/step, 3 / 4 and https://example.org/a/b"),
         ("\x1b[1;31mred\x1b[0m\r\n two\tlines \udc80", "red two lines"),
-        ("x" * 1000, "x" * session.REASON_LENGTH),
+        ("no file:///home/some/one/x.so", "no x.so"),
+        ("in '/opt/some where/lib.so'", "in 'lib.so'"),
+        ("on GPU-12345678-abcd-ef01-2345-6789abcdef01", "on a card"),
+        ("\x1b]0;title\x07x\x1b[2J\x1b[1;1Hy", "xy"),
+        ("x" * 1000, "x" * clean.REASON_LENGTH),
         ("", ""),
     ],
 )
 def test_a_reason_is_one_line_without_folders(reason: str, line: str) -> None:
-    assert session._publishable(reason, ADAPTERS["ok"]) == line
+    assert clean.reason_line(reason, ADAPTERS["ok"]) == line
 
 
 def test_a_job_runs_on_its_cells_device_and_certificates_on_one_thread(tmp_path: Path) -> None:
@@ -250,9 +254,12 @@ def test_the_newest_run_of_a_plan_is_found(tmp_path: Path) -> None:
     (tmp_path / "2026-04").mkdir()
     (tmp_path / "2026-05").mkdir()
     (tmp_path / "2026-05" / "manifest.json").write_text('{"run": "2026-05", "digest": "a"}')
-    assert runs.find(tmp_path, "a") == tmp_path / "2026-02.2"
-    assert runs.find(tmp_path, "b") == tmp_path / "2026-03"
-    assert runs.find(tmp_path, "c") is None
+    said: list[str] = []
+    assert runs.find(tmp_path, "a", said.append) == tmp_path / "2026-02.2"
+    assert len(said) == 1 and said[0].startswith("Run 2026-05 is left alone: ")
+    assert runs.find(tmp_path, "b", said.append) == tmp_path / "2026-03"
+    assert runs.find(tmp_path, "c", said.append) is None
+    assert len(said) == 1  # it is of another plan
     assert (tmp_path / "latest").resolve() == tmp_path / "2026-03"
 
 

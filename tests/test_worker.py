@@ -125,6 +125,40 @@ def test_a_worker_whose_harness_is_gone_ends_with_its_children(tmp_path: Path) -
     wait_until(lambda: is_gone(child))
 
 
+STUCK = """
+import os, pathlib, re, signal, subprocess, sys
+child = subprocess.Popen(["sleep", "600"])
+new = pathlib.Path(__file__).with_name("new")
+new.write_text(f"{os.getpid()} {child.pid}")
+new.rename(new.with_name("pid"))
+"""
+HARNESS = """
+import subprocess, sys, time
+command = [sys.executable, "-m", "tasks.worker"]
+worker = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+worker.stdin.write(sys.argv[1].encode() + b"\\n")
+worker.stdin.flush()
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(
+    "stuck", ["os.kill(os.getpid(), signal.SIGSTOP)", "re.match('(a+)+$', 'a' * 60 + 'b')  # holds the lock"]
+)
+def test_a_worker_that_cannot_listen_ends_with_its_harness_too(tmp_path: Path, stuck: str) -> None:
+    adapter = tmp_path / "stuck"
+    adapter.mkdir()
+    (adapter / "adapter.py").write_text(STUCK + stuck)
+    job = replace(JOB, adapter="stuck", adapters=str(tmp_path)).dumps()
+    harness = subprocess.Popen([sys.executable, "-c", HARNESS, job], cwd=PROJECT)
+    wait_until((adapter / "pid").exists)
+    pids = [int(pid) for pid in (adapter / "pid").read_text().split()]
+    assert not any(is_gone(pid) for pid in pids)
+    harness.kill()
+    harness.wait()
+    wait_until(lambda: all(is_gone(pid) for pid in pids))
+
+
 def test_an_interpreter_at_hand_may_lack_a_framework(tmp_path: Path) -> None:
     """A locked environment may not: there it is an error of the lock."""
     (tmp_path / "lacking").mkdir()

@@ -92,6 +92,18 @@ def _used(group: Path) -> list[int]:
     return [size - int(spare) if spare.isdecimal() else size for size in used]
 
 
+def killed_for_memory(process: Path = Path("/proc/self")) -> int:
+    """How often the kernel has ended a process of these groups because their memory was used up."""
+    most = 0
+    for group in _groups(process):
+        for name in ("memory.events", "memory.oom_control"):  # of version 2 and 1
+            for line in _lines(group / name):
+                what, _, count = line.partition(" ")
+                if what == "oom_kill" and count.isdecimal():
+                    most = max(most, int(count))
+    return most
+
+
 def _groups(process: Path) -> Iterator[Path]:
     """The folders of the process's groups and of all above them, of both versions, each once."""
     yield from dict.fromkeys(_folders(process))
