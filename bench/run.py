@@ -39,7 +39,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What the command line says, beside the profile; ``anew``: make certificates again as well."""
+    """What the command line says, beside the profile.
+
+    ``retry``: run again what failed; ``anew``: make certificates again as well.
+    """
 
     device: str = "cpu"
     precision: str = "float32"
@@ -52,6 +55,7 @@ class Asked:
     data: Path | None = None
     results: Path = runs.RESULTS
     fresh: bool = False
+    retry: bool = False
     anew: bool = False
 
 
@@ -86,7 +90,12 @@ def run(
     machine = machines.describe(card)
     if card:
         say(f"On CUDA this is {card.name}, {card.place}.")
+    if asked.retry and asked.fresh:
+        raise UserError(
+            "RETRY=1 (--retry) goes on with a run and FRESH=1 (--fresh) starts one: leave one out"
+        )
     settings = _settings(machine, asked)
+    code = session.code_of(found[name] for name in selection.adapters or found if name in found)
     cells = plan.make_cells(
         profile,
         found,
@@ -110,10 +119,12 @@ def run(
     )
     with runs.alone(folders):
         folder = None if asked.fresh else runs.find(folders, manifest.digest, say)
-        if folder is not None and runs.is_finished(folder):
-            runs.point_latest(folder)
-            return Done(folder, load_records(folder), "complete already (FRESH=1 starts a new one)")
         done = [] if folder is None else load_records(folder)
+        if asked.retry:
+            done = [record for record in done if not session.is_failed(record)]
+        if folder is not None and len(done) == len(cells):
+            runs.point_latest(folder)
+            return Done(folder, done, "complete already (FRESH=1 starts a new one)")
         sets = [each for cell in cells if not cell.skip and (each := session.dataset_of(cell))]
         # what is wrong with a folder that a person names is said before anything begins
         data = datasets(sets, {}, {}, asked.data, say) if asked.data else {}
@@ -135,7 +146,14 @@ def run(
                 show.say(f"Going on with run {folder.name}: {ended} of {show.totals['run']} cells are done.")
             runs.point_latest(folder)
             means = session.Means(
-                adapters=found, pythons=pythons, data=data, results=asked.results, anew=asked.anew, card=card
+                adapters=found,
+                pythons=pythons,
+                data=data,
+                results=asked.results,
+                anew=asked.anew,
+                card=card,
+                retry=asked.retry,
+                code=code,
             )
             return Done(folder, session.go(folder, means, show), "complete")
 

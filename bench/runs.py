@@ -152,6 +152,9 @@ def publish(folder: Path, published: Path, plots: Sequence[str]) -> Path:
             known = ", ".join(sorted(path.stem for path in plot.parent.glob("*.svg")))
             raise UserError(f"run {manifest.run} has no plot {name}: choose from {known}")
         files.append(plot)
+    for path in (*files, *(folder / "records").glob("*.json"), target.parent):
+        if path.is_symlink():
+            raise UserError(f"{path} is a link, which publishing does not follow: put the file itself there")
     # beside its place, and moved there whole: half a copy must not count as published
     aside = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(aside, ignore_errors=True)
