@@ -1,5 +1,5 @@
 # What a person sets stands on the command line: variables of these names in the environment are others' affair.
-OPTIONS = PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS FRESH RUN FORMAT PLOTS A B NAME ADAPTER TORCH_BACKEND
+OPTIONS = PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS FRESH RETRY RUN FORMAT PLOTS A B NAME ADAPTER TORCH_BACKEND
 $(foreach name,$(OPTIONS),$(if $(filter command,$(origin $(name))),,$(eval undefine $(name))))
 unexport $(OPTIONS)
 # Of what sets up git, pip, uv and Python in the environment, only this is handed on: how a network is reached, and
@@ -38,8 +38,8 @@ ALLOCATOR = MALLOC_TRIM_THRESHOLD_=-1 MALLOC_MMAP_THRESHOLD_=4294967296
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
-bench: .venv/ready  ## prepare everything and run; PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS FRESH=1
-	@$(SPIKEBENCH) run $(call options,PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS)
+bench: .venv/ready  ## prepare everything and run; PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS FRESH=1 RETRY=1
+	@$(SPIKEBENCH) run $(call options,PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS) $(if $(RETRY),--retry)
 
 doctor: .venv/ready  ## what is missing on this machine, and how to get it
 	@$(SPIKEBENCH) doctor

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bench.errors import UserError, first_problem, unknown
+from bench.files import read_toml
 from tasks.families import families
 from tasks.protocol import Table
 
@@ -65,9 +65,9 @@ class Adapter(BaseModel):
                 raise ValueError(f"{table} must be a table [{table}] of variants, got {variants!r}")
             checked[table] = {}
             for name, said in variants.items():
-                if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII):  # files are named after it
+                if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name, re.ASCII):  # files are named after it
                     raise ValueError(
-                        f"{table}: variant {name!r} must be letters, digits and . _ - only, "
+                        f"{table}: variant {name!r} must be letters, digits and . _ - only, at most 64, "
                         "the first a letter or digit"
                     )
                 checked[table][name] = _said(f"{table}.{name}", said, known_tables()[table])
@@ -178,7 +178,7 @@ def discover(extra: Path | None, only: Collection[str] | None = None) -> dict[st
 
 def _load(path: Path) -> Adapter:
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = read_toml(path)
         if taken := sorted(values.keys() & {"name", "folder"}):
             raise UserError(f"{path}: {taken[0]} is the folder's own; delete the line")
         if not path.parent.name.isidentifier():
@@ -186,8 +186,6 @@ def _load(path: Path) -> Adapter:
         return Adapter.model_validate(
             _with_tables(path, values) | {"name": path.parent.name, "folder": path.parent}
         )
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid TOML: {error}") from None
     except ValidationError as error:
         # the tables of the file stand at its top
         raise UserError(f"{path}: {first_problem(error).removeprefix('tables: ')}") from None

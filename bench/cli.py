@@ -15,6 +15,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from bench import catalogue, plan, runs
+from bench.clean import printable
 from bench.errors import UserError, first_problem
 from bench.progress import phase
 from bench.records import load_manifest
@@ -51,7 +52,9 @@ ResultsOption = Annotated[
 EnvOption = Annotated[
     str, typer.Option("--env", help="locked: one environment per adapter; current: the interpreter at hand.")
 ]
-OnlyOption = Annotated[str, typer.Option(help='For example "adapter=NAME,NAME task=csnn variant=step".')]
+OnlyOption = Annotated[
+    list[str], typer.Option(help='For example "adapter=NAME,NAME task=csnn variant=step".')
+]
 DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
 PrecisionOption = Annotated[str, typer.Option(help="float32, amp or float64.")]
 ThreadsOption = Annotated[int | None, typer.Option(help="CPU threads at most; else every core there is.")]
@@ -63,13 +66,13 @@ console = _Console(emoji=False)
 
 def say(line: str) -> None:
     """One plain line to the person at the terminal."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
 def run(
     profile: Annotated[str, typer.Option(help="Name, or path of a TOML file.")] = "quick",
-    only: OnlyOption = "",
+    only: OnlyOption = [],  # noqa: B006
     device: DeviceOption = "cpu",
     precision: PrecisionOption = "float32",
     threads: ThreadsOption = None,
@@ -81,6 +84,7 @@ def run(
     data: DataOption = None,
     results: ResultsOption = runs.RESULTS,
     fresh: FreshOption = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Run again what failed, and nothing else.")] = False,
 ) -> None:
     """Run a profile, or go on with the same run where it was interrupted."""
     from bench.profile import load
@@ -99,6 +103,7 @@ def run(
         data=data,
         results=results,
         fresh=fresh,
+        retry=retry,
     )
     done = _run(name, values, only, asked)
     for line in _conclusion(done):
@@ -108,7 +113,7 @@ def run(
 
 @app.command()
 def parity(
-    only: OnlyOption = "",
+    only: OnlyOption = [],  # noqa: B006
     device: DeviceOption = "cpu",
     precision: PrecisionOption = "float32",
     env: EnvOption = "locked",
@@ -147,13 +152,13 @@ def parity(
     raise typer.Exit(1 if failures else 0)
 
 
-def _run(name: str, values: Profile, only: str, asked: Asked) -> Done:
+def _run(name: str, values: Profile, only: list[str], asked: Asked) -> Done:
     """Run the plan and bring its report up to date; Ctrl-C says how to go on."""
     from bench.report.sentences import progress
     from bench.run import run
 
     try:
-        done = run(name, values, plan.parse_only(only), asked, console)
+        done = run(name, values, plan.parse_only(" ".join(only)), asked, console)
     except KeyboardInterrupt:
         again = "the same command without FRESH=1 (--fresh)" if asked.fresh else "the same command"
         say(f"Interrupted: what is finished is kept; {again} goes on from there.")
@@ -340,5 +345,5 @@ def main() -> None:
 
 def _fail(line: str) -> NoReturn:
     # spaces in a path are meant
-    print(f"spikebench: {' '.join(part.strip() for part in line.splitlines())}", file=sys.stderr)
+    print(f"spikebench: {' '.join(part.strip() for part in printable(line).splitlines())}", file=sys.stderr)
     sys.exit(2)

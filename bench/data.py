@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import os
 import shutil
 import subprocess
@@ -144,24 +145,14 @@ def _run(command: Sequence[str | Path], folder: Path, environment: Mapping[str, 
 
 
 def _accept(dataset: Dataset, folder: Path, *, unpack: bool = False) -> Path:
-    """Verify what lies in a folder; where it is compressed, or ``unpack`` says so, bring it to the cache."""
-    places = (folder, folder / "raw", folder / dataset.name / "raw")
-    found = [{name: _plain_or_gz(place / name) for name in dataset.files} for place in places]
-    files = max(found, key=lambda files: sum(path.exists() for path in files.values()))
-    for name, path in files.items():
-        if path.exists() and not path.is_file():
-            raise _NotIt(f"{path} is no regular file")
-        try:
-            with _open(path) as file:
-                digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-        except FileNotFoundError:
-            raise _NotIt(f"{name} is missing, plain and as .gz") from None
-        except _DAMAGE as problem:
-            raise _NotIt(f"{path} can't be read ({problem})") from None
-        if digest != dataset.files[name]:
-            raise _NotIt(f"{path} has MD5 {digest}, expected {dataset.files[name]}")
-    if not unpack and not any(path.suffix == ".gz" for path in files.values()):
-        return files[next(iter(files))].parent
+    """Verify what lies in a folder; what must be unpacked or renamed goes to the cache, or all by ``unpack``.
+
+    A file may lie in several places: one that is damaged hides none that is good.
+    """
+    files = {name: _good(dataset, name, folder) for name in dataset.files}
+    first = files[next(iter(files))].parent
+    if not unpack and all(path == first / name for name, path in files.items()):
+        return first
     cache = data_cache(dataset)
     with _scratch(cache) as scratch:
         for name, path in files.items():
@@ -174,8 +165,51 @@ def _accept(dataset: Dataset, folder: Path, *, unpack: bool = False) -> Path:
     return cache
 
 
-def _plain_or_gz(path: Path) -> Path:
-    return path if path.exists() else path.with_name(f"{path.name}.gz")
+def _good(dataset: Dataset, name: str, folder: Path) -> Path:
+    """The first file with the content of that name."""
+    problem = _NotIt(f"{name} is missing, plain and as .gz")
+    found = [path for path in _places(dataset, name, folder) if path.exists()]
+    for path in found:
+        try:
+            digest = _digest(path, _most(dataset))
+        except _DAMAGE as error:
+            failed = _NotIt(f"{path} can't be read ({error})")
+        except _NotIt as error:
+            failed = error
+        else:
+            if digest == dataset.files[name]:
+                return path
+            failed = _NotIt(f"{path} has MD5 {digest}, expected {dataset.files[name]}")
+        problem = failed if path == found[0] else problem
+    raise problem
+
+
+def _places(dataset: Dataset, name: str, folder: Path) -> Iterator[Path]:
+    """Where a file may lie: as its authors name it, as Kaggle does, in a folder of its own, compressed."""
+    for place in (folder, folder / "raw", folder / dataset.name / "raw"):
+        for known in (name, name.replace("-idx", ".idx")):
+            path = place / known
+            yield path / known if path.is_dir() and (path / known).exists() else path
+            yield path.with_name(f"{known}.gz")
+
+
+def _most(dataset: Dataset) -> int:
+    """Bytes that no file of the data set exceeds."""
+    return 1024 + max(dataset.train, dataset.test) * math.prod(dataset.shape)
+
+
+def _digest(path: Path, most: int) -> str:
+    """MD5 of what a regular file holds, unpacked; no more than ``most`` bytes of it are read."""
+    if not path.is_file():
+        raise _NotIt(f"{path} is no regular file")
+    total, size = hashlib.md5(usedforsecurity=False), 0
+    with _open(path) as file:
+        while chunk := file.read(2**20):
+            size += len(chunk)
+            if size > most:
+                raise _NotIt(f"{path} has more than {most:,} bytes, which no file of it has")
+            total.update(chunk)
+    return total.hexdigest()
 
 
 def _open(path: Path) -> BufferedIOBase:

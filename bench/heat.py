@@ -87,26 +87,28 @@ class Hands:
     card: Card | None = None
 
 
-def run_heat(cells: Sequence[Cell], hands: Hands, kept: Kept | None = None) -> dict[str, dict[str, Any]]:
+def run_heat(
+    cells: Sequence[Cell], hands: Hands, kept: Kept | None = None, first: int = 0
+) -> dict[str, dict[str, Any]]:
     """Run the cells of one heat, or go on with it; the fields of their records by cell key.
 
     What does not fit into the memory beside the others is run afterwards, in a group with the baseline and
     the control in new processes, whose turns are added to those of the first.  It is the first group that
-    can be gone on with.
+    can be gone on with.  Rounds are counted from ``first``.
     """
-    return _Heat(cells, hands, kept).run()
+    return _Heat(cells, hands, kept, first).run()
 
 
 class _Heat:
     """A heat under way; ``number`` is that of the round."""
 
-    def __init__(self, cells: Sequence[Cell], hands: Hands, kept: Kept | None) -> None:
+    def __init__(self, cells: Sequence[Cell], hands: Hands, kept: Kept | None, first: int) -> None:
         self.hands, self.kept = hands, kept
         self.companions = [cell for cell in cells if cell.baseline or cell.stage == "control"]
         self.rest = [cell for cell in cells if cell not in self.companions]
         self.shuffle = random.Random(cells[0].heat)
         self.outcomes: dict[str, dict[str, Any]] = {}
-        self.number = 0
+        self.number = first
 
     def run(self) -> dict[str, dict[str, Any]]:
         """Group after group."""
@@ -117,7 +119,7 @@ class _Heat:
             companions = [cell for cell in companions if cell.cell not in self.outcomes]
             later = [cell for cell in self.rest if cell.cell not in begun]
             self.rest = [cell for cell in self.rest if cell.cell in begun and cell.cell not in self.outcomes]
-            self.number = _next_round(begun)
+            self.number = max(self.number, _next_round(begun))
         self._group(companions, keeps=True)
         self.rest += later
         while self.rest:
@@ -148,7 +150,7 @@ class _Heat:
             known = self.outcomes.setdefault(entrant.cell.cell, entrant.outcome())
             if known["turns"] is not entrant.turns:  # a companion, once more
                 known["turns"] += entrant.turns
-        self.number = _next_round(self.outcomes)
+        self.number = max(self.number, _next_round(self.outcomes))
 
     def _entrant(self, cell: Cell) -> Entrant:
         if self.kept is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from inspect import signature
@@ -13,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.errors import UserError, first_problem, unknown
+from bench.files import read_toml
 from bench.surroundings import named
 from tasks.families import families
 from tasks.protocol import Family, Precision
@@ -175,9 +175,7 @@ def load(name: str) -> tuple[str, Profile]:
             raise UserError(f"there is no profile file {name}: name a TOML file or one of {_shipped()}")
         raise unknown("profile", name, (p.stem for p in FOLDER.glob("*.toml")))
     try:
-        return path.stem, Profile(**tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{name} is not valid TOML: {error}") from None
+        return path.stem, Profile(**read_toml(path))
     except ValidationError as error:
         raise UserError(f"profile {name}: {first_problem(error)}") from None
 

@@ -16,9 +16,17 @@ import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 
 from bench.errors import UserError, first_problem
 from bench.files import LARGEST, read
@@ -30,6 +38,16 @@ PUBLISHED = "records.json.gz"  # of a published run, all of them
 
 Status = Literal["ok", "skipped", "wrong", "diverged", "error", "crashed", "timeout", "out_of_memory"]
 Parity = Literal["exact", "within", "reduced precision", "wrong"]
+
+
+def _as_name(text: str) -> str:
+    """Files and folders are called so: it must lead nowhere else."""
+    if "/" in text or text.startswith(".") or not text.isprintable() or len(text) > 200:
+        raise ValueError(f"{text[:80]!r} cannot be the name of a file")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_as_name)]
 
 
 class _Model(BaseModel):
@@ -44,7 +62,7 @@ class Cell(_Model):
     share that are compared, by column; what does not apply is absent.
     """
 
-    cell: str
+    cell: Name
     stage: Literal["certify", "run", "control"]
     family: str
     adapter: str
@@ -61,7 +79,7 @@ class Cell(_Model):
     device: str
     precision: str
     seed: int
-    heat: str = Field(default="", description="cells of one heat take turns; a certificate has none")
+    heat: Name = Field(default="", description="cells of one heat take turns; a certificate has none")
     baseline: bool = Field(default=False, description="what the others of its heat are compared with")
     certificate: str | None = Field(default=None, description="key of the certificate that it needs")
     timeout_seconds: float
@@ -157,18 +175,25 @@ class Manifest(_Model):
     """What a run is: enough to go on with it, and to read its figures years later."""
 
     version: int = VERSION
-    run: str
+    run: Name
     digest: str = Field(description="hash of all cell keys; equal digests are the same plan")
     profile: str
     profile_values: dict[str, Any] = Field(description="every value that the profile says")
     settings: dict[str, Any]
-    machine: dict[str, Any]
+    machine: dict[str, Any] = Field(description="with a name, at least")
     peaks: dict[str, float] = Field(default={}, description="of the CPU, as far as they were measured")
     git: dict[str, Any]
     order_seed: int
     cells: list[Cell] = Field(description="in running order")
     created: str
     number: int = Field(default=0, description="counts the runs of a folder, as clocks may go back")
+
+    @field_validator("machine")
+    @classmethod
+    def _machine_has_a_name(cls, machine: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(machine.get("name"), str) or not _as_name(machine["name"]):
+            raise ValueError("it names no machine")
+        return machine
 
 
 _RECORDS = TypeAdapter(list[Record])

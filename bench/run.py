@@ -40,7 +40,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What the command line says, beside the profile; ``anew``: make certificates again as well."""
+    """What the command line says, beside the profile.
+
+    ``retry``: run again what failed; ``anew``: make certificates again as well.
+    """
 
     device: str = "cpu"
     precision: str = "float32"
@@ -53,6 +56,7 @@ class Asked:
     data: Path | None = None
     results: Path = runs.RESULTS
     fresh: bool = False
+    retry: bool = False
     anew: bool = False
 
 
@@ -87,7 +91,12 @@ def run(
     machine = machines.describe(card)
     if card:
         say(f"On CUDA this is {card.name}, {card.place}.")
+    if asked.retry and asked.fresh:
+        raise UserError(
+            "RETRY=1 (--retry) goes on with a run and FRESH=1 (--fresh) starts one: leave one out"
+        )
     settings = _settings(asked)
+    code = session.code_of(found[name] for name in selection.adapters or found if name in found)
     cells = plan.make_cells(
         profile,
         found,
@@ -112,7 +121,9 @@ def run(
     with runs.alone(folders):
         folder = None if asked.fresh else runs.find(folders, manifest.digest, say)
         done = [] if folder is None else load_records(folder)
-        if folder is not None and runs.is_finished(folder) and not any(record.again for record in done):
+        if asked.retry:
+            done = [record for record in done if not session.is_failed(record)]
+        if folder is not None and len(done) == len(cells) and not any(record.again for record in done):
             runs.point_latest(folder)
             return Done(folder, done, "complete already (FRESH=1 starts a new one)")
         sets = [each for cell in cells if not cell.skip and (each := session.dataset_of(cell))]
@@ -123,9 +134,9 @@ def run(
             show.environments(len(used))
             pythons, failed = interpreters(used, asked, show.say)
             if folder is not None:
-                ended = runs.forget(folder, [r for r in done if r.again and r.cell.adapter in pythons])
-                show.begin_again(ended)
-                if runs.is_finished(folder):
+                again = [record for record in done if record.again and record.cell.adapter in pythons]
+                show.begin_again(again)
+                if len(done) - len(again) == len(cells):
                     return Done(folder, done, f"complete but for {', '.join(failed)}")
             data = data or datasets(sets, used, pythons, None, show.say)
             if folder is None:
@@ -149,6 +160,8 @@ def run(
                 results=asked.results,
                 anew=asked.anew,
                 card=card,
+                retry=asked.retry,
+                code=code,
             )
             return Done(folder, session.go(folder, means, show), "complete")
 

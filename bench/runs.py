@@ -19,7 +19,7 @@ from typing import Any
 from bench.catalogue import PROJECT
 from bench.errors import UserError
 from bench.files import read
-from bench.records import PUBLISHED, Manifest, Record, dump_records, load_manifest, load_records, record_path
+from bench.records import PUBLISHED, Manifest, dump_records, load_manifest, load_records
 
 RESULTS = PROJECT / "results"
 CODE = ("adapters", "bench", "tasks")  # folders in which a file that git does not know is a change
@@ -95,19 +95,6 @@ def _is_damaged(folder: Path, digest: str) -> str:
 def is_finished(folder: Path) -> bool:
     """Whether every cell of the run has its record."""
     return len(load_records(folder)) == len(load_manifest(folder).cells)
-
-
-def forget(folder: Path, records: Sequence[Record]) -> list[Record]:
-    """Remove records from a run folder, and those of the heats that they are of, to be made once more.
-
-    Returns:
-        All that were removed.
-    """
-    paths = {record_path(folder, record.cell) for record in records}
-    gone = [record for record in load_records(folder) if record_path(folder, record.cell) in paths]
-    for path in paths:
-        path.unlink(missing_ok=True)
-    return gone
 
 
 def point_latest(folder: Path) -> None:
@@ -186,6 +173,9 @@ def publish(folder: Path, target: Path, plots: Sequence[str]) -> None:
             known = ", ".join(sorted(path.stem for path in plot.parent.glob("*.svg")))
             raise UserError(f"run {target.name} has no plot {name}: choose from {known}")
         files.append(plot)
+    for path in (*files, *(folder / "records").glob("*.json"), target.parent):
+        if path.is_symlink():
+            raise UserError(f"{path} is a link, which publishing does not follow: put the file itself there")
     # beside its place, and moved there whole: half a copy must not count as published
     aside = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(aside, ignore_errors=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from bench import certificates
-from bench.catalogue import Adapter
+from bench.catalogue import PROJECT, Adapter, digest, source_files
 from bench.clean import cleaned, reason_line
 from bench.errors import first_problem
 from bench.files import read
@@ -46,7 +46,7 @@ class Means:
 
     ``failed``: adapters that have no interpreter, and why.
     ``results`` holds the certificates that are kept; ``anew``: make them all again.  ``card`` is what jobs
-    on CUDA run on.
+    on CUDA run on.  ``retry``: what failed is run again.  ``code`` is that of the plan.
     """
 
     adapters: Mapping[str, Adapter]
@@ -56,14 +56,32 @@ class Means:
     failed: Mapping[str, str] = field(default_factory=dict)
     anew: bool = False
     card: Card | None = None
+    retry: bool = False
+    code: Mapping[str, str] = field(default_factory=dict)
+
+    def tries_again(self, record: Record) -> bool:
+        """Whether a cell that has ended is run once more."""
+        return (self.retry and is_failed(record)) or (record.again and record.cell.adapter in self.pythons)
+
+
+def is_failed(record: Record) -> bool:
+    """Whether another try may end otherwise: what is skipped says why it cannot run here."""
+    return record.status not in ("ok", "skipped")
+
+
+def code_of(adapters: Iterable[Adapter]) -> dict[str, str]:
+    """What tells whether code was edited: a digest of all that the work of each adapter depends on."""
+    shared = digest(source_files(PROJECT / "tasks"))
+    return {adapter.name: shared + digest(adapter.files()) for adapter in adapters}
 
 
 def go(folder: Path, means: Means, show: Progress) -> list[Record]:
     """Run every cell of a run folder that has no record yet; all records, in running order."""
     manifest = load_manifest(folder)
-    for left in (folder / "logs").glob("home-*"):  # of workers whose harness was killed
-        shutil.rmtree(left, ignore_errors=True)
-    done = {record.cell.cell: record for record in load_records(folder)}
+    for home in (folder / "logs").glob("home-*"):  # of workers whose harness was killed
+        shutil.rmtree(home, ignore_errors=True)
+    known = {record.cell.cell: record for record in load_records(folder)}
+    done = {key: record for key, record in known.items() if not means.tries_again(record)}
     for record in _certify(folder, manifest, means, done, show):
         done[record.cell.cell] = record
     show.begin_heats()
@@ -72,8 +90,8 @@ def go(folder: Path, means: Means, show: Progress) -> list[Record]:
         if cell.stage != "certify":
             heats.setdefault(cell.heat, []).append(cell)
     for cells in heats.values():
-        if any(cell.cell not in done for cell in cells):
-            for record in _heat(folder, manifest, means, cells, done, show):
+        if left := [cell for cell in cells if cell.cell not in done]:
+            for record in _heat(folder, manifest, means, left, known | done, show):
                 done[record.cell.cell] = record
     return [done[cell.cell] for cell in manifest.cells]
 
@@ -86,7 +104,7 @@ def _certify(
     for cell in manifest.cells:
         if cell.stage != "certify" or cell.cell in done:
             continue
-        kept = None if means.anew or cell.skip else certificates.find(means.results, cell)
+        kept = None if means.anew or means.retry or cell.skip else certificates.find(means.results, cell)
         if kept is not None:
             record = kept
             reused.append(record)
@@ -109,7 +127,7 @@ def _certify(
             cell, _ = workers[id(worker)]
             outcome = (worker.outcome or {}) | {"seconds": worker.worked}
             where = {"made": _now(), "machine": str(manifest.machine["name"])}
-            record = _record(cell, outcome | where, means)
+            record = _record(cell, outcome | where | _edited(cell, means), means)
             certificates.keep(means.results, record)
             save_records(folder, [record])
             show.finish(record)
@@ -130,7 +148,12 @@ def _heat(
     done: Mapping[str, Record],
     show: Progress,
 ) -> list[Record]:
-    """The records of one heat, stored at once when all of them are there."""
+    """The records of cells of one heat, stored at once when all of them are there.
+
+    The others of the heat are ``done``: they keep their records, and their rounds come before these.
+    """
+    others = [each for each in done.values() if each.cell.heat == cells[0].heat and each.cell not in cells]
+    first = max((turn.round + 1 for each in others for turn in each.turns), default=0)
     outcomes: dict[str, dict[str, Any]] = {}
     for cell in cells:
         certificate = done[cell.certificate] if cell.certificate else None
@@ -150,7 +173,10 @@ def _heat(
             keep=lambda kept: write_atomically(states / KEPT, json.dumps(asdict(kept))),
             card=means.card,
         )
-        outcomes |= run_heat(runnable, hands, _kept(states, runnable, show.say))
+        outcomes |= run_heat(runnable, hands, _kept(states, runnable, show.say), first)
+        for cell in runnable:
+            if edited := _edited(cell, means):
+                outcomes[cell.cell] = edited | {"seconds": outcomes[cell.cell]["seconds"]}
     records = []
     for cell in cells:
         outcome = outcomes[cell.cell]
@@ -162,7 +188,7 @@ def _heat(
                 "machine": certificate.machine,
             }
         records.append(_record(cell, outcome, means, started))
-    save_records(folder, records)
+    save_records(folder, [*others, *records])
     shutil.rmtree(folder / "states" / cells[0].heat, ignore_errors=True)
     for record in records:
         show.finish(record)
@@ -176,6 +202,14 @@ def _obstacle(cell: Cell, means: Means) -> dict[str, Any] | None:
     if reason := means.failed.get(cell.adapter):
         return {"status": "error", "reason": reason, "seconds": 0.0, "again": True}
     return None
+
+
+def _edited(cell: Cell, means: Means) -> dict[str, Any]:
+    """What a cell ends with whose code is another than that which the run was planned with."""
+    planned = means.code.get(cell.adapter)
+    if planned is None or code_of([means.adapters[cell.adapter]])[cell.adapter] == planned:
+        return {}
+    return {"status": "error", "reason": "its code was edited while the run was under way: run again"}
 
 
 class _Begun(BaseModel):

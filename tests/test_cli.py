@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import gzip
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -190,6 +193,164 @@ def test_an_adapter_toml_that_says_nothing_of_use(
     path.write_bytes(content)
     words = ["run", "--adapters", tmp_path, "--only", "adapter=mine", "--profile", "smoke"]
     refuse(command, words, "mine/adapter.toml", *parts)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "is no regular file"),
+        ("x = " + "[" * 100_000, "is nested too deep"),
+        ("x = " + "9" * 10_000, "is not valid TOML"),
+        ("x = 99999999999999999999", "a whole number has more than 64 bits"),
+        ("x = 1\0", "is not valid TOML"),
+        ("'[/]' = 1", "unknown key '[/]'"),
+        ('"\\u001b[2J" = 1', "unknown key"),
+        ('[classify]\n"../../x" = "y"', "variant '../../x' must be letters"),
+        ('[open."../../x"]\nabout = "y"\nlearning = "bptt"', "variant '../../x' must be letters"),
+    ],
+)
+@pytest.mark.parametrize("what", ["adapter", "profile"])
+def test_a_toml_file_that_would_hang_or_end_in_a_traceback(
+    command: Command, tmp_path: Path, what: str, content: str | None, words: str
+) -> None:
+    path = tmp_path / "mine" / f"{what}.toml"
+    path.parent.mkdir()
+    if content is None:
+        os.mkfifo(path)
+    else:
+        path.write_text(content if what == "profile" else f'about = "x"\ndevices = ["cpu"]\n{content}')
+    said = ["--adapters", tmp_path, "--only", "adapter=mine"] if what == "adapter" else ["--profile", path]
+    if what == "profile":
+        words = "there is no profile file" if content is None else "profile" if "variant" in words else words
+    refuse(command, ["run", *said], "mine/", words)
+
+
+def test_a_byte_order_mark_is_no_fault(command: Command, tmp_path: Path) -> None:
+    shutil.copytree(FAKES / "ok", tmp_path / "mine")
+    shutil.copytree(FAKES / "numpy_family", tmp_path / "numpy_family")
+    path = tmp_path / "mine" / "adapter.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert "adapter  mine" in command("list", "--adapters", tmp_path).out
+
+
+def test_a_second_only_adds_to_the_first(command: Command, tmp_path: Path, mnist: Path) -> None:
+    profile = write_profile(tmp_path / "tiny.toml")
+    words = ["--adapters", FAKES, "--profile", profile, "--data", mnist]
+    only = ["--only", "adapter=skip", "--only", "task=fc_lif adapter=old"]
+    (run,) = command("run", *words, *only).runs
+    assert {cell.adapter for cell in load_manifest(run).cells} == {"skip", "old"}
+
+
+def finished(folder: Path, **changes: Any) -> Path:
+    """A run that can be published."""
+    return save(folder / "results" / "runs" / "2026-01-01", [record(cell("torch"), [1.0] * 9)], **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"run": "../../x"},
+        {"run": ".."},
+        {"run": "a\0b"},
+        {"machine": {"name": "../../x"}},
+        {"machine": {"name": "/tmp/x"}},
+        {"machine": {}},
+        {"machine": {"name": 3}},
+        {"cells": [{"heat": "../../../x"}]},
+    ],
+)
+def test_names_of_a_foreign_manifest_lead_nowhere_else(
+    command: Command, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    run = finished(tmp_path)
+    path = run / "manifest.json"
+    known = json.loads(path.read_text())
+    if "cells" in changes:
+        changes = {"cells": [known["cells"][0] | changes["cells"][0]]}
+    path.write_text(json.dumps(known | changes))
+    before = sorted(tmp_path.rglob("*"))
+    for word in ("publish", "report"):
+        said = command(word, run)
+        assert said.code == 2 and said.err.count("\n") == 1 and f"{path} is damaged" in said.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("part", ["cpu", "threads"])
+def test_a_manifest_that_lacks_a_part_can_be_published(command: Command, tmp_path: Path, part: str) -> None:
+    run = finished(tmp_path)
+    path = run / "manifest.json"
+    known = json.loads(path.read_text())
+    known["machine" if part == "cpu" else "settings"].pop(part)
+    path.write_text(json.dumps(known))
+    said = command("publish", run)
+    assert said.code == 0, said.err
+    assert command("report", run, "--format", "md").code == 0
+
+
+def test_publishing_follows_no_link(command: Command, tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    (tmp_path / "secret").write_text("a person's own")
+    (run / "more.csv").symlink_to(tmp_path / "secret")
+    said = command("publish", run)
+    assert said.code == 2 and "is a link" in said.err and said.err.count("\n") == 1
+    (run / "more.csv").unlink()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "results" / "published").mkdir()
+    (tmp_path / "results" / "published" / "two-cores").symlink_to(tmp_path / "elsewhere")
+    assert command("publish", run).code == 2
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_publishing_that_ends_half_way_has_published_nothing(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = finished(tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "x")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfile", full)
+        said = command("publish", run)
+    assert said.code == 2 and "No space left" in said.err and said.err.count("\n") == 1
+    assert not list((tmp_path / "results" / "published").glob(f"*/{load_manifest(run).run}"))
+    assert command("publish", run).code == 0
+
+
+def test_what_is_published_is_made_anew_whatever_the_clock_says(command: Command, tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    assert command("report", run).code == 0
+    table = run / "results.csv"
+    whole = table.read_bytes()
+    table.write_text("of another run\n")
+    os.utime(table, (2**32, 2**32))
+    assert command("publish", run).code == 0
+    (published,) = (tmp_path / "results" / "published").glob("*/*/results.csv")
+    assert published.read_bytes() == table.read_bytes() == whole
+
+
+def test_a_disk_that_is_full_is_one_line_and_loses_nothing(
+    command: Command, tmp_path: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = write_profile(tmp_path / "tiny.toml")
+    words = ["--adapters", FAKES, "--only", "adapter=ok", "--profile", profile, "--data", mnist]
+    sync = os.fsync
+    written: list[int] = []
+
+    def full(descriptor: int) -> None:
+        written.append(descriptor)
+        if len(written) == 4:  # manifest, certificate kept, certificate; then the state or the heat
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        said = command("run", *words)
+    assert said.code == 2 and "No space left" in said.err and said.err.count("\n") == 1
+    (run,) = said.runs
+    kept = load_records(run)
+    assert command("run", *words).runs == [run]
+    assert load_records(run)[: len(kept)] == kept and len(load_records(run)) == 2
 
 
 def test_two_adapters_of_one_name(command: Command, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import sys
 import tarfile
 from pathlib import Path
@@ -211,3 +212,41 @@ def test_cache_that_can_not_be_made_is_told(machine: Machine) -> None:
     (machine.root / "cache").write_text("a file where a folder should be")
     with pytest.raises(UserError, match="XDG_CACHE_HOME"):
         machine.ensure()
+
+
+def test_files_are_found_by_the_names_that_kaggle_gives_them(machine: Machine) -> None:
+    names = {name: name.replace("-idx", ".idx") for name in FILES}
+    first, *others = FILES
+    given = put(machine.root / "mine", {names[name]: FILES[name] for name in others})
+    put(given / first, {first: FILES[first]})  # a folder of the file's own name
+    assert machine.ensure(given) == machine.cache
+    assert_whole(machine.cache)
+
+
+def test_a_bad_copy_does_not_hide_a_good_one(machine: Machine) -> None:
+    given = put(machine.root / "mine", FILES | {FIRST: b"cut"})
+    put(given / "raw")
+    assert machine.ensure(given) == machine.cache
+    assert_whole(machine.cache)
+    (given / f"{FIRST}.gz").write_bytes(gzip.compress(FILES[FIRST]))
+    (given / "raw" / FIRST).unlink()
+    assert machine.ensure(given) == machine.cache
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "bomb"])
+def test_what_is_no_file_of_its_size_is_refused_and_not_read(machine: Machine, kind: str) -> None:
+    given = put(machine.root / "mine")
+    path = given / FIRST
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path = path.with_name(f"{FIRST}.gz")
+        path.write_bytes(gzip.compress(bytes(2**24), 1) * 64)  # a gigabyte
+    words = "no regular file" if kind != "bomb" else "has more than .* bytes, which no file of it has"
+    with pytest.raises(UserError, match=f"{path} .*{words}"):
+        machine.ensure(given)

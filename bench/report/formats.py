@@ -32,10 +32,11 @@ def described(section: Section, page: Page, manifest: Manifest) -> str:
     """What a section's table is of: work, device, machine, date, and what the control says."""
     cell = section.cell
     # a cell of an older record does not say its own
-    threads = cell.work.get("threads", manifest.settings["threads"])
+    threads = cell.work.get("threads", manifest.settings.get("threads", "unknown"))
+    machine = manifest.machine.get("cpu", manifest.machine["name"])
     return (
         f"{network_of(cell)}: {page.work(cell)}; {cell.device}, {cell.precision}, "
-        f"{manifest.machine['cpu']}, {threads} {'thread' if threads == 1 else 'threads'}, "
+        f"{machine}, {threads} {'thread' if threads == 1 else 'threads'}, "
         f"{manifest.created[:10]}. {sentences.control(section)}"
     ).strip()
 
