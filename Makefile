@@ -69,11 +69,11 @@ publish: .venv/ready  ## a compact copy of a run in results/published; RUN=... P
 	@$(SPIKEBENCH) publish $(if $(RUN),$(call quoted,RUN)) $(call option,PLOTS) $(call option,RESULTS)
 
 check: .venv/ready  ## the tests that need no framework and are not long: under two minutes
-	@OMP_NUM_THREADS=1 $(ALLOCATOR) .venv/bin/python -E -m pytest -n auto --dist loadfile -m 'not frameworks and not long'
+	@OMP_NUM_THREADS=1 $(ALLOCATOR) .venv/bin/python -E -m pytest -n auto -m 'not frameworks and not long'
 
 test: .venv/ready  ## every test, conformance of every adapter included; DATA=...
 	@$(SPIKEBENCH) setup $(call option,DATA)
-	@$(if $(value DATA),DATA=$(call quoted,DATA)) OMP_NUM_THREADS=1 .venv/bin/python -E -m pytest -n auto --dist loadgroup
+	@$(if $(value DATA),DATA=$(call quoted,DATA)) OMP_NUM_THREADS=1 .venv/bin/python -E -m pytest -n auto
 
 conform: .venv/ready  ## the conformance suite; ADAPTER=... ADAPTERS=... DEVICE=cuda
 	@.venv/bin/python -E -m pytest -rs tests/conformance/test_conformance.py $(call option,ADAPTER) $(call option,ADAPTERS) $(call option,DEVICE)

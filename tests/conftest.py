@@ -5,8 +5,10 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from bench import cli
 from bench.measure import peaks
@@ -15,12 +17,19 @@ from tasks.classify import images
 from tests.harness import Bench, no_peaks, small_dataset, write_mnist
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes, one tests a module, whose fixtures it makes once."""
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+class OneProcessAModule(LoadScopeScheduling):
+    """One process tests a module, or of the conformance suite a variant: fixtures are made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module, _, test = nodeid.partition("::")
+        if not module.endswith("test_conformance.py"):
+            return module
+        adapter_and_variant = test.partition("[")[2].rstrip("]").split("-")[:2]
+        return f"{module} {adapter_and_variant}"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessAModule:
+    return OneProcessAModule(config, log)
 
 
 @pytest.fixture(scope="session")

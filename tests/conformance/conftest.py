@@ -24,11 +24,6 @@ def _name(case: tuple[Adapter, str, str]) -> str:
     return f"{adapter.name}-{variant}"
 
 
-def _together(case: tuple[Adapter, str, str]) -> pytest.MarkDecorator:
-    """One process tests a variant: its suite runs once for all its checks."""
-    return pytest.mark.xdist_group(_name(case))
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per adapter and variant, and one per check of each."""
     from bench.catalogue import discover
@@ -49,13 +44,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     ]
     if "check" in metafunc.fixturenames:
         cases = [
-            pytest.param(*case, check, id=f"{_name(case)}-{check}", marks=_together(case))
+            pytest.param(*case, check, id=f"{_name(case)}-{check}")
             for case in variants
             for check in CHECKS[case[1]]
         ]
         metafunc.parametrize(("adapter", "table", "variant", "check"), cases)
     elif "variant" in metafunc.fixturenames:
-        some = [pytest.param(*case, id=_name(case), marks=_together(case)) for case in variants]
+        some = [pytest.param(*case, id=_name(case)) for case in variants]
         metafunc.parametrize(("adapter", "table", "variant"), some)
     elif "adapter" in metafunc.fixturenames:
         metafunc.parametrize("adapter", chosen, ids=[adapter.name for adapter in chosen])
