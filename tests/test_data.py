@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import gzip
-import os
 import hashlib
 import io
+import os
 import sys
 import tarfile
 from pathlib import Path
