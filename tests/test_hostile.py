@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import getpass
 import gzip
 import json
 import os
+import platform
 import re
 import shutil
 from collections.abc import Iterator
@@ -95,8 +97,8 @@ class Ended:
 def hostile(
     command: Command, tmp_path: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Ended]:
-    monkeypatch.setattr(clean.platform, "node", lambda: "alicebox.lan")
-    monkeypatch.setattr(clean.getpass, "getuser", lambda: "alice7")
+    monkeypatch.setattr(platform, "node", lambda: "alicebox.lan")
+    monkeypatch.setattr(getpass, "getuser", lambda: "alice7")
     clean._names.cache_clear()
     mine = tmp_path / "mine"
     shutil.copytree(FAKES / "numpy_family", mine / "numpy_family")

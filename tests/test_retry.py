@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bench import session
+from bench.heat import run_heat
 from bench.records import load_manifest, load_records, record_path
 from bench.report.sections import sections
 from tests.conftest import Command
@@ -111,7 +112,7 @@ def test_a_new_run_and_another_try_exclude_one_another(command: Command, words: 
 def test_code_that_is_edited_while_a_run_is_under_way_is_an_error_of_its_cells(
     command: Command, tmp_path: Path, words: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heat, path = session.run_heat, tmp_path / "mine" / "fine" / "adapter.py"
+    heat, path = run_heat, tmp_path / "mine" / "fine" / "adapter.py"
 
     def edited(*given: Any) -> Any:
         path.write_text(path.read_text() + "\n# edited\n")
