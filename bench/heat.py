@@ -108,7 +108,7 @@ class _Heat:
         self.rest = [cell for cell in cells if cell not in self.companions]
         self.shuffle = random.Random(cells[0].heat)
         self.outcomes: dict[str, dict[str, Any]] = {}
-        self.number = first
+        self.number = self.first = first
 
     def run(self) -> dict[str, dict[str, Any]]:
         """Group after group."""
@@ -119,7 +119,7 @@ class _Heat:
             companions = [cell for cell in companions if cell.cell not in self.outcomes]
             later = [cell for cell in self.rest if cell.cell not in begun]
             self.rest = [cell for cell in self.rest if cell.cell in begun and cell.cell not in self.outcomes]
-            self.number = max(self.number, _next_round(begun))
+            self.number = max(self.first, _next_round(begun))
         self._group(companions, keeps=True)
         self.rest += later
         while self.rest:
@@ -150,7 +150,7 @@ class _Heat:
             known = self.outcomes.setdefault(entrant.cell.cell, entrant.outcome())
             if known["turns"] is not entrant.turns:  # a companion, once more
                 known["turns"] += entrant.turns
-        self.number = max(self.number, _next_round(self.outcomes))
+        self.number = max(self.first, _next_round(self.outcomes))
 
     def _entrant(self, cell: Cell) -> Entrant:
         if self.kept is None:

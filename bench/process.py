@@ -115,7 +115,9 @@ class Worker:
     def listen(self, *, readable: bool) -> bool:
         """Whether it has answered; reads what there is to read, and ends it where its time is up."""
         assert self.process and self.process.stdout
-        if readable:
+        # what it has said counts, also where this process was stopped meanwhile or its own has ended
+        code = self.process.poll()
+        if readable or select.select([self.process.stdout], [], [], 0)[0]:
             chunk = os.read(self.process.stdout.fileno(), 2**20)
             self._held += chunk
             end = self._held.find(b"\n", self._spoken)
@@ -128,22 +130,17 @@ class Worker:
             self._spoken = len(self._held)
             if self._spoken > LONGEST_EVENT:
                 return self._ended("error", f"an event of more than {LONGEST_EVENT >> 20} MiB")
-            if chunk:
-                return False
-            try:
-                self.process.wait(GRACE_SECONDS)
-            except subprocess.TimeoutExpired:
-                return self._ended("crashed", "closed its output without a result")
-            return self._crashed(self.process.returncode)
+            if not chunk:
+                try:
+                    self.process.wait(GRACE_SECONDS)
+                except subprocess.TimeoutExpired:
+                    return self._ended("crashed", "closed its output without a result")
+                return self._crashed(self.process.returncode)
+        elif code is not None:  # what it has left behind holds its output open
+            return self._crashed(code)
         if self.left <= 0:
             return self._ended("timeout", f"no result within {self.seconds:g} s of work")
-        code = self.process.poll()
-        if code is None:
-            return False
-        if select.select([self.process.stdout], [], [], 0)[0]:  # it has spoken before it ended
-            return self.listen(readable=True)
-        # what it has left behind holds its output open
-        return self._crashed(code)
+        return False
 
     def _crashed(self, code: int) -> bool:
         if code == -signal.SIGKILL and limits.killed_for_memory() > self._kills:

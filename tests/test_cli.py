@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from bench import runs
+from bench.__main__ import main as started
 from bench.environments import identify
 from bench.errors import UserError
 from bench.measure import gpu
@@ -520,3 +521,19 @@ def test_a_damaged_manifest_is_one_line(command: Command, tmp_path: Path) -> Non
     (folder / "manifest.json").write_text("{}")
     said = command("report", "broken")
     assert said.code == 2 and "damaged" in said.err and said.err.count("\n") == 1
+
+
+def test_ctrl_c_while_the_command_is_imported_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "bench.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "bench.cli")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        started()
+    assert ended.value.code == 130
+    assert capsys.readouterr() == ("Interrupted before anything began.\n", "")

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -235,6 +237,21 @@ def test_a_worker_that_takes_too_long_is_ended(tmp_path: Path) -> None:
         "status": "timeout",
         "reason": "no result within 0.5 s of work",
     }
+
+
+def test_a_result_that_is_there_is_no_timeout(tmp_path: Path) -> None:
+    source = f"print(json.dumps({RESULT[:-1]}, 'token': 't'}}), flush=True); time.sleep(600)"
+    one = worker(tmp_path, source, seconds=0.1)
+    one.begin()
+    assert one.process and one.process.stdout
+    select.select([one.process.stdout], [], [], 60)
+    time.sleep(0.2)  # as if this process had been stopped
+    assert one.listen(readable=False) and one.outcome == {"status": "ok"}
+
+
+def test_a_worker_that_says_something_now_and_then_is_ended_too(tmp_path: Path) -> None:
+    source = "while True: os.write(1, b'x'); time.sleep(0.01)"
+    assert run(tmp_path, source, seconds=0.5)["status"] == "timeout"
 
 
 def test_only_its_own_work_counts_against_the_time_of_a_worker(tmp_path: Path) -> None:
