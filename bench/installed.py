@@ -3,7 +3,7 @@
     PYTHON bench/installed.py PROJECT
 
 Runs in the interpreter at hand, and imports nothing of the project.  Packages count by name, version and the
-hashes of their files; what is edited where it lies (editable installs, folders of PYTHONPATH) by content.
+content of their files; so do editable installs and folders of PYTHONPATH, where they lie.
 The project itself is left out: its code is in the keys of cells, file by file.
 """
 
@@ -34,12 +34,27 @@ def main(project: str) -> None:
         if origin.get("dir_info", {}).get("editable"):
             source = url2pathname(urlparse(origin["url"]).path)
             (ours if package.metadata["Name"] == "spikebench" else folders).add(os.path.abspath(source))
-        files = hashlib.sha256((package.read_text("RECORD") or "").encode()).hexdigest()
-        packages.append(f"{package.metadata['Name']} {package.version} {files}")
+        packages.append(f"{package.metadata['Name']} {package.version} {code(package)}")
     total.update("\n".join(sorted(packages)).encode())
     for folder in sorted(folders - ours):
         add(total, folder)
     print(json.dumps({"version": sys.version_info[:3], "packages": total.hexdigest()}))
+
+
+def code(package: importlib.metadata.Distribution) -> str:
+    """A digest of a package's files: Python's as they are now, others as they were installed."""
+    total = hashlib.sha256()
+    for file in sorted(package.files or ()):
+        # what names folders of the machine: programs, and where the package came from
+        if file.parts[0] in ("..", "bin") or file.parts[0].endswith((".dist-info", ".egg-info")):
+            continue
+        place = str(file.locate())
+        if file.suffix == ".py" and os.path.isfile(place):
+            with open(place, "rb") as opened:
+                total.update(f"\0{file}\0".encode() + opened.read())
+        elif file.hash:
+            total.update(f"\0{file} {file.hash.value}\0".encode())
+    return total.hexdigest()
 
 
 def is_loose(folder: str) -> bool:

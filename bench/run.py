@@ -32,6 +32,7 @@ from bench.process import ALLOCATOR
 from bench.profile import Profile
 from bench.progress import Progress
 from bench.records import Cell, Manifest, Record, load_records, save_manifest
+from bench.surroundings import absolute
 from tasks.families import families
 from tasks.protocol import Dataset
 
@@ -137,6 +138,7 @@ def run(
                 again = [record for record in done if record.again and record.cell.adapter in pythons]
                 show.begin_again(again)
                 if len(done) - len(again) == len(cells):
+                    runs.point_latest(folder)
                     return Done(folder, done, f"complete but for {', '.join(failed)}")
             data = data or datasets(sets, used, pythons, None, show.say)
             if folder is None:
@@ -221,11 +223,15 @@ def _settings(asked: Asked) -> dict[str, Any]:
         "allocator": " ".join(f"{name}={value}" for name, value in ALLOCATOR.items()),
     }
     if folders := os.environ.get("LD_LIBRARY_PATH"):  # other libraries are another run
-        settings["libraries"] = f"LD_LIBRARY_PATH {hashlib.sha256(folders.encode()).hexdigest()[:12]}"
+        settings["libraries"] = f"LD_LIBRARY_PATH {_digest(absolute(folders))}"
     if asked.env == "current":
         # another interpreter is another run
         settings["interpreter"] = identify(interpreter_at_hand())
     return settings
+
+
+def _digest(words: str) -> str:
+    return hashlib.sha256(words.encode(errors="surrogateescape")).hexdigest()[:12]
 
 
 def _choice(name: str, value: str, choices: tuple[str, ...]) -> str:

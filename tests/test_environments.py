@@ -344,6 +344,27 @@ def test_an_install_of_a_version_that_says_nothing_is_known_by_its_files(
     assert at_hand.identity() != before
 
 
+def test_a_package_that_was_edited_where_it_is_installed_is_another(tmp_path: Path) -> None:
+    at_hand = AtHand(tmp_path, {})
+    source = at_hand.info.parent / "net" / "__init__.py"
+    source.parent.mkdir()
+    source.write_text("one = 1")
+    before = at_hand.identity()
+    source.write_text("one = 2")
+    assert at_hand.identity() != before
+
+
+def test_where_a_package_lies_or_came_from_does_not_make_it_another(tmp_path: Path) -> None:
+    """So that a run goes on on the next machine that is lent."""
+    at_hand = AtHand(tmp_path, {"url": "file:///carry/net.whl"})
+    before = at_hand.identity()
+    lines = ["net/__pycache__/x.pyc,,", "../../../bin/net,sha256=x,3", "bin/net,sha256=x,3"]
+    lines += ["net-1.0.dist-info/direct_url.json,sha256=x,3"]
+    with (at_hand.info / "RECORD").open("a") as file:
+        file.write("\n".join(lines))
+    assert at_hand.identity() == before
+
+
 @pytest.mark.parametrize("way", ["PYTHONPATH", ".pth"])
 def test_modules_without_a_package_are_known_by_their_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
