@@ -142,7 +142,12 @@ def publish(folder: Path, published: Path, plots: Sequence[str]) -> Path:
     manifest = load_manifest(folder)
     if not is_finished(folder):
         raise UserError(f"run {manifest.run} is not finished: go on with it before you publish it")
-    target = published / str(manifest.machine["name"]) / manifest.run
+    machine = manifest.machine.get("name")
+    if not machine or not manifest.run:
+        raise UserError(
+            f"{folder / 'manifest.json'} is damaged: it names no run or no machine to publish it under"
+        )
+    target = published / machine / manifest.run
     if target.exists():
         raise UserError(f"run {manifest.run} is published already: remove {target} first")
     files = [folder / "manifest.json", *sorted(folder.glob("*.csv"))]
