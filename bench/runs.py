@@ -147,7 +147,7 @@ def publish(folder: Path, published: Path, plots: Sequence[str]) -> Path:
         raise UserError(
             f"{folder / 'manifest.json'} is damaged: it names no run or no machine to publish it under"
         )
-    target = published / machine / manifest.run
+    target = published / str(machine) / manifest.run
     if target.exists():
         raise UserError(f"run {manifest.run} is published already: remove {target} first")
     files = [folder / "manifest.json", *sorted(folder.glob("*.csv"))]
