@@ -180,7 +180,7 @@ class Manifest(_Model):
     profile: str
     profile_values: dict[str, Any] = Field(description="every value that the profile says")
     settings: dict[str, Any]
-    machine: dict[str, Any] = Field(description="with a name, at least")
+    machine: dict[str, Any]
     peaks: dict[str, float] = Field(default={}, description="of the CPU, as far as they were measured")
     git: dict[str, Any]
     order_seed: int
@@ -190,9 +190,10 @@ class Manifest(_Model):
 
     @field_validator("machine")
     @classmethod
-    def _machine_has_a_name(cls, machine: dict[str, Any]) -> dict[str, Any]:
-        if not isinstance(machine.get("name"), str) or not _as_name(machine["name"]):
-            raise ValueError("it names no machine")
+    def _machine_has_a_fitting_name(cls, machine: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(name := machine.get("name", ""), str):
+            raise ValueError(f"{name!r} cannot be the name of a machine")
+        _as_name(name)
         return machine
 
 

@@ -152,7 +152,12 @@ def place_of(folder: Path, published: Path) -> Path:
     manifest = load_manifest(folder)
     if not is_finished(folder):
         raise UserError(f"run {manifest.run} is not finished: go on with it before you publish it")
-    target = published / str(manifest.machine["name"]) / manifest.run
+    machine = manifest.machine.get("name")
+    if not machine or not manifest.run:
+        raise UserError(
+            f"{folder / 'manifest.json'} is damaged: it names no run or no machine to publish it under"
+        )
+    target = published / str(machine) / manifest.run
     if target.exists():
         raise UserError(f"run {manifest.run} is published already: remove {target} first")
     return target

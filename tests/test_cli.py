@@ -255,7 +255,6 @@ def finished(folder: Path, **changes: Any) -> Path:
         {"run": "a\0b"},
         {"machine": {"name": "../../x"}},
         {"machine": {"name": "/tmp/x"}},
-        {"machine": {}},
         {"machine": {"name": 3}},
         {"cells": [{"heat": "../../../x"}]},
     ],
@@ -286,6 +285,11 @@ def test_a_manifest_that_lacks_a_part_can_be_published(command: Command, tmp_pat
     said = command("publish", run)
     assert said.code == 0, said.err
     assert command("report", run, "--format", "md").code == 0
+
+
+def test_what_names_no_machine_is_not_published(command: Command, tmp_path: Path) -> None:
+    said = command("publish", finished(tmp_path, machine={}))
+    assert said.code == 2 and "names no run or no machine" in said.err and said.err.count("\n") == 1
 
 
 def test_publishing_follows_no_link(command: Command, tmp_path: Path) -> None:

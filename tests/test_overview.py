@@ -309,5 +309,5 @@ def test_links_lead_to_the_commit_where_the_repository_is_known(
 def test_text_of_records_never_becomes_markup(tmp_path: Path) -> None:
     nasty = '<script>alert("1")</script>'
     records = [*heat(), record(cell("b", "csnn"), status="error", reason=nasty)]
-    page = write_report(save(tmp_path, records, run=nasty)).read_text(encoding="utf-8")
+    page = write_report(save(tmp_path, records, run=nasty.replace("/", ""))).read_text(encoding="utf-8")
     assert "<script" not in page and "&lt;script&gt;" in page

@@ -83,7 +83,7 @@ def every_ending(tmp_path_factory: pytest.TempPathFactory, mnist: Path) -> Finis
         (
             "error",
             "error",
-            r"RuntimeError: \[red\]no\[/\] kernel \| in \S*error/adapter\.py or 'some where/lib\.so'",
+            r"RuntimeError: \[red\]no\[/\] kernel \| in \S*error/adapter\.py or 'lib\.so'",
         ),
     ],
 )

@@ -33,7 +33,7 @@ def described(section: Section, page: Page, manifest: Manifest) -> str:
     cell = section.cell
     # a cell of an older record does not say its own
     threads = cell.work.get("threads", manifest.settings.get("threads", "unknown"))
-    machine = manifest.machine.get("cpu", manifest.machine["name"])
+    machine = manifest.machine.get("cpu", manifest.machine.get("name", "unknown machine"))
     return (
         f"{network_of(cell)}: {page.work(cell)}; {cell.device}, {cell.precision}, "
         f"{machine}, {threads} {'thread' if threads == 1 else 'threads'}, "
