@@ -310,7 +310,7 @@ def test_a_worker_gets_these_surroundings_and_no_others(
 ) -> None:
     monkeypatch.setenv("OMP_PROC_BIND", "true")
     monkeypatch.setenv("TZ", "Asia/Kolkata")
-    found = run(tmp_path, SHOW)["status"]
+    found = run(tmp_path, SHOW)["seen"]
     expected = worker_environment(JOB.settings, home=Path(found["HOME"]))
     assert {name: value for name, value in found.items() if name in expected} == expected
     assert found.keys() - expected.keys() <= {"LC_CTYPE"}  # which Python may set itself
