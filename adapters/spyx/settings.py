@@ -1,0 +1,59 @@
+"""The harness's settings put into JAX and read back from it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+import jax
+
+from tasks.protocol import Settings, Unsupported
+
+
+def configure(settings: Settings) -> dict[str, object]:
+    """Set the precision and, before JAX's first use, its threads.
+
+    There is no TF32, no cuDNN, no chance in the order of sums and no global seed on JAX's CPU, so that what
+    was asked of those holds.
+
+    Raises:
+        Unsupported: another device than the CPU is asked for, or mixed precision.
+    """
+    if settings.device != "cpu":
+        raise Unsupported("the environment of spyx holds JAX for the CPU alone")
+    if settings.precision == "amp":
+        raise Unsupported("JAX and spyx have no automatic mixed precision")
+    os.environ["NPROC"] = str(settings.threads)  # how many XLA starts
+    jax.config.update("jax_enable_x64", settings.precision == "float64")
+    # numbers that do not depend on how arrays are spread over devices take eight times as long to draw
+    jax.config.update("jax_threefry_partitionable", False)
+    return {
+        "device": jax.default_backend(),
+        "threads": _threads(),
+        "tf32": settings.tf32,
+        "cudnn_benchmark": settings.cudnn_benchmark,
+        "deterministic": settings.deterministic,
+        "seed": settings.seed,
+    }
+
+
+def _threads() -> int:
+    """The threads of XLA's pool for computing, which it starts at JAX's first use."""
+    names = [path.read_text(encoding="ascii").strip() for path in Path("/proc/self/task").glob("*/comm")]
+    return names.count("tf_XLAEigen")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, spyx and the packages that compute."""
+    names = ("spyx", "jax", "jaxlib", "optax", "numpy")
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
+
+
+def sync() -> None:
+    """Nothing is pending: every call hands over NumPy arrays."""
+
+
+def device_memory() -> None:
+    """There is no device with an allocator of its own."""
