@@ -381,6 +381,18 @@ def test_a_deviation_names_the_weight_that_it_was_found_in() -> None:
     assert_named(found, "update error", "timed path, weights, 4.weight")
 
 
+def test_a_dtype_that_is_not_the_one_asked_for_is_named() -> None:
+    class Single(NumpyClassifier):
+        def run(self, inputs: Float, codes: Float, training: bool) -> Pass:
+            done = super().run(inputs, codes, training)
+            single: Any = {name: value.astype(np.float32) for name, value in done.gradients.items()}
+            return done._replace(gradients=single)
+
+    named = "network, train, 1.weight, where float32 came back in float64"
+    assert_named(failures(Single, "fc_lif"), "gradient error", named)
+    assert failures(Single, "fc_lif", "float32") == []
+
+
 @pytest.mark.parametrize("task", ["csnn", "fc_lif"])
 @pytest.mark.parametrize("kind", SHOWN_BY)
 @pytest.mark.parametrize("fault", UNFIT)

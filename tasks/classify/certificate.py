@@ -117,6 +117,9 @@ def _as_reference(classifier: Classifier, probe: Probe, bounds: Bounds, learns: 
         yield _Found("spike difference", where, _spike_difference(trace, truth), bounds.spikes)
         if training:
             error, name = _worst_error(trace.gradients, truth.gradients)
+            single = [g.dtype for g in map(np.asarray, trace.gradients.values()) if g.dtype == np.float32]
+            if single and bounds is BOUNDS["float64"]:
+                name += ", where float32 came back in float64"
             yield _Found("gradient error", f"{where}{name}", error, bounds.gradient)
         if mode == first:
             rates = [float(spikes.mean()) for spikes in truth.spikes]
