@@ -116,8 +116,11 @@ def _as_reference(classifier: Classifier, probe: Probe, bounds: Bounds, learns: 
         yield _Found("shape mismatches", where, _shape_mismatches(trace, truth), 0)
         yield _Found("spike difference", where, _spike_difference(trace, truth), bounds.spikes)
         if training:
-            error = _worst_error(trace.gradients, truth.gradients)
-            yield _Found("gradient error", where, error, bounds.gradient)
+            error, name = _worst_error(trace.gradients, truth.gradients)
+            single = [g.dtype for g in map(np.asarray, trace.gradients.values()) if g.dtype == np.float32]
+            if single and bounds is BOUNDS["float64"]:
+                name += ", where float32 came back in float64"
+            yield _Found("gradient error", f"{where}{name}", error, bounds.gradient)
         if mode == first:
             rates = [float(spikes.mean()) for spikes in truth.spikes]
             yield _Found("firing rate", where, float(np.mean(rates)), None)
@@ -216,8 +219,8 @@ def _timed_path(classifier: Classifier, task: Classify, bounds: Bounds, learns: 
         seen = classifier.train_epoch(order)
         difference = _rate_difference(seen, np.concatenate(rates), task.steps)
         yield _Found("rate difference", "timed path, training", difference, bounds.spikes)
-        error = _worst_error(classifier.weights(), expected, start)
-        yield _Found("update error", "timed path, weights", error, bounds.update)
+        error, name = _worst_error(classifier.weights(), expected, start)
+        yield _Found("update error", f"timed path, weights{name}", error, bounds.update)
         missing = abs(classifier.steps() - TIMED_BATCHES)
         yield _Found("optimiser steps missed", "timed path, training", missing, bounds.missed)
 
@@ -267,19 +270,22 @@ def _rate_difference(seen: Array, expected: Float, steps: int) -> float:
 
 def _worst_error(
     found: Mapping[str, Array], expected: Mapping[str, Float], start: Mapping[str, Float] | None = None
-) -> float:
+) -> tuple[float, str]:
     """Worst relative L2 error over the names, of the change since ``start`` where that is given.
 
-    Infinite where a name is missing or too many, a value is not finite, or nothing is expected to change.
+    With words for the weight that has it.  Infinite where a name is missing or too many, a value is not
+    finite, or nothing is expected to change.
     """
     if found.keys() != expected.keys():
-        return math.inf
-    worst = 0.0
+        return math.inf, f", {min(found.keys() ^ expected.keys())}"
+    worst, where = 0.0, ""
     for name, truth in expected.items():
         value = finite(found[name])
         origin = np.zeros_like(truth) if start is None else start[name]
         norm = float(np.linalg.norm(truth - origin))
         if value is None or value.shape != truth.shape or norm == 0:
-            return math.inf
-        worst = max(worst, float(np.linalg.norm(value - truth)) / norm)
-    return worst
+            return math.inf, f", {name}"
+        error = float(np.linalg.norm(value - truth)) / norm
+        if error > worst:
+            worst, where = error, f", {name}"
+    return worst, where
