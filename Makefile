@@ -1,5 +1,5 @@
 # What a person sets stands on the command line: variables of these names in the environment are others' affair.
-OPTIONS = PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS FRESH RETRY RUN FORMAT PLOTS A B NAME ADAPTER TORCH_BACKEND
+OPTIONS = PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS FRESH RETRY RUN FORMAT PLOTS A B NAME KIND ADAPTER CHECK TORCH_BACKEND
 $(foreach name,$(OPTIONS),$(if $(filter command,$(origin $(name))),,$(eval undefine $(name))))
 unexport $(OPTIONS)
 # Of what sets up git, pip, uv and Python in the environment, only this is handed on: how a network is reached, and
@@ -75,8 +75,8 @@ test: .venv/ready  ## every test, conformance of every adapter included; DATA=..
 	@$(SPIKEBENCH) setup $(call option,DATA)
 	@$(if $(value DATA),DATA=$(call quoted,DATA)) OMP_NUM_THREADS=1 .venv/bin/python -E -m pytest -n auto
 
-conform: .venv/ready  ## the conformance suite; ADAPTER=... ADAPTERS=... DEVICE=cuda
-	@.venv/bin/python -E -m pytest -rs tests/conformance/test_conformance.py $(call option,ADAPTER) $(call option,ADAPTERS) $(call option,DEVICE)
+conform: .venv/ready  ## the conformance suite; ADAPTER=... CHECK=... ADAPTERS=... DEVICE=cuda
+	@.venv/bin/python -E -m pytest -v -rs tests/conformance/test_conformance.py $(call option,ADAPTER) $(call option,CHECK) $(call option,ADAPTERS) $(call option,DEVICE)
 
 lint: .venv/ready  ## ruff and types
 	@.venv/bin/ruff check
@@ -86,8 +86,8 @@ lint: .venv/ready  ## ruff and types
 readme: .venv/ready  ## renew the parts of the documents that are made from published runs
 	@.venv/bin/python -E -m scripts.readme
 
-adapter: .venv/ready  ## a folder for a new adapter; NAME=... ADAPTERS=...
-	@$(SPIKEBENCH) new-adapter $(call quoted,NAME) $(call option,ADAPTERS)
+adapter: .venv/ready  ## a folder for a new adapter; NAME=... KIND=plain ADAPTERS=...
+	@$(SPIKEBENCH) new-adapter $(call quoted,NAME) $(call option,KIND) $(call option,ADAPTERS)
 
 FAMILIES = $(wildcard adapters/*_family/requirements.in)
 LOCKED = $(filter-out $(FAMILIES),$(wildcard adapters/*/requirements.in tests/*/requirements.in))

@@ -283,15 +283,22 @@ def doctor() -> None:
 
 
 @app.command("new-adapter")
-def new_adapter(name: Annotated[str, typer.Argument()] = "", adapters: AdaptersOption = None) -> None:
+def new_adapter(
+    name: Annotated[str, typer.Argument()] = "",
+    kind: Annotated[str, typer.Option(help="torch; or plain, for a framework without torch.")] = "torch",
+    adapters: AdaptersOption = None,
+) -> None:
     """Write the folder of a new adapter and say what is left to do."""
     from bench.scaffold import write_adapter
 
-    folder = write_adapter(name, adapters)
+    folder = write_adapter(name, adapters, kind)
     where = f" ADAPTERS={os.path.relpath(folder.parent)}" if adapters else ""
     say(f"Written: {os.path.relpath(folder)}. Next, with docs/adding-an-adapter.md beside you:")
     say(f"  1. requirements.in: is {name} the package's name? Then: make lock NAME={name}{where}")
-    say(f"  2. adapter.py: put {name}'s neuron into Cell; adapter.toml: say what it is")
+    what = (
+        f"put {name}'s neuron into Cell" if kind == "torch" else f"let {name} compute what NumPy does there"
+    )
+    say(f"  2. adapter.py: {what}; adapter.toml: say what it is")
     say(f"  3. make conform ADAPTER={name}{where}")
     say(f'  4. make bench PROFILE=smoke ONLY="adapter={name}"{where}')
 

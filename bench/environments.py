@@ -44,10 +44,13 @@ def prepare(adapter: Adapter, *, device: str, root: Path, say: Callable[[str], N
         The python executable of the environment.
 
     Raises:
-        UserError: its CPython is missing, or uv is, or uv could not install the lock.
+        UserError: what it needs has not been locked, its CPython is missing, or uv is, or uv could not
+            install the lock.
     """
     chosen, root = lock(adapter, device), root.absolute()
     if chosen is None:
+        if reason := unlocked(adapter):
+            raise UserError(reason)
         return Path(sys.executable)
     base = _base(adapter)
     if base is None:
@@ -97,6 +100,13 @@ def _environment(adapter: Adapter, chosen: Path, root: Path) -> Path:
 
 def _digest(chosen: Path) -> str:
     return hashlib.sha256(chosen.read_bytes()).hexdigest()
+
+
+def unlocked(adapter: Adapter) -> str:
+    """Why nothing of what the adapter needs can be installed; empty if it can, or it needs nothing."""
+    if not (adapter.folder / "requirements.in").exists() or (adapter.folder / LOCK).exists():
+        return ""
+    return f"{adapter.name} has a requirements.in and no {LOCK} yet: make lock NAME={adapter.name}"
 
 
 def unavailable(adapter: Adapter) -> str:

@@ -1,4 +1,4 @@
-"""A folder for a new adapter; it works as written, on plain torch neurons that are to be replaced."""
+"""A folder for a new adapter; it works as written, on neurons in torch or NumPy that are to be replaced."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from bench.catalogue import SHIPPED
 from bench.errors import UserError
 
 TEMPLATES = SHIPPED / "_scaffold"
+KINDS = ("torch", "plain")
 
 
-def write_adapter(name: str, extra: Path | None) -> Path:
+def write_adapter(name: str, extra: Path | None, kind: str = "torch") -> Path:
     """Write the three files of a new adapter beside the shipped ones, or into the folder ``extra``.
 
+    ``kind``: "torch" for a framework on torch, "plain" for any other, with NumPy in its place.
+
     Raises:
-        UserError: the name cannot be a package's or is taken, or the folder cannot be written.
+        UserError: there is no such kind, the name cannot be a package's or is taken, or the folder cannot be
+            written.
     """
+    if kind not in KINDS:
+        raise UserError(f"there is no KIND={kind!r} of adapter: choose from {', '.join(KINDS)}")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise UserError(
             f"NAME={name!r} cannot name an adapter: small letters, digits and _ only, as in my_net"
@@ -30,7 +36,7 @@ def write_adapter(name: str, extra: Path | None) -> Path:
     shipped = os.path.relpath(SHIPPED, folder)
     try:
         folder.mkdir()
-        for template in sorted(TEMPLATES.glob("*.template")):
+        for template in sorted((TEMPLATES / kind).glob("*.template")):
             text = template.read_text(encoding="utf-8")
             text = text.replace("@NAME@", name).replace("@SHIPPED@", shipped)
             (folder / template.stem).write_text(text, encoding="utf-8")

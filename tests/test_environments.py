@@ -389,3 +389,11 @@ def test_variables_of_python_do_not_change_who_is_asked(
     for name, value in (("PYTHONHOME", "/nowhere"), ("PYTHONINSPECT", "1"), ("PYTHONSTARTUP", "/x")):
         monkeypatch.setenv(name, value)
     assert at_hand.identity() == plain
+
+
+def test_what_was_never_locked_is_said_and_not_run_without(project: Project) -> None:
+    (project.adapter / "requirements.txt").unlink()
+    (project.adapter / "requirements.in").write_text("one\n")
+    with pytest.raises(UserError, match=r"^tiny has a requirements\.in and no .* make lock NAME=tiny$"):
+        project.prepare()
+    assert project.calls() == []

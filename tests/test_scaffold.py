@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from bench import catalogue
+from bench.environments import prepare
 from bench.errors import UserError
 from bench.scaffold import write_adapter
+from tests.conformance import test_conformance
 from tests.conformance.suite import CHECKS
 from tests.conftest import Command
 
@@ -40,3 +42,24 @@ def test_the_command_says_what_is_next(command: Command, tmp_path: Path) -> None
     assert said.code == 0 and "make conform ADAPTER=mynet" in said.out
     again = command("new-adapter", "mynet", "--adapters", tmp_path / "mine")
     assert again.code == 2 and again.err.count("\n") == 1
+
+
+def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"KIND='jax'.*torch, plain"):
+        write_adapter("mynet", tmp_path, "jax")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize(("table", "variant"), [("classify", "folded"), ("nef", "batched")])
+def test_a_plain_adapter_conforms_as_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str, variant: str
+) -> None:
+    write_adapter("mynet", tmp_path, "plain")
+    # the environment of another has all that it needs, so that none is locked and made for a test
+    python = prepare(catalogue.discover(None)["nengo"], device="cpu", root=catalogue.PROJECT, say=print)
+    monkeypatch.setattr(test_conformance, "prepare", lambda *_, **__: python)
+    found = test_conformance.outcomes("mynet", tmp_path, table, variant, "cpu")
+    assert {check: each.reason for check, each in found.items() if each.outcome == "failed"} == {}
+    skipped = {check for check, each in found.items() if each.outcome == "skipped"}
+    assert skipped <= {"amp", "split"} and found.keys() == CHECKS[table].keys()

@@ -27,7 +27,7 @@ def configure(settings: Settings) -> dict[str, object]:
         raise Unsupported("JAX and spyx have no automatic mixed precision")
     os.environ["NPROC"] = str(settings.threads)  # how many XLA starts
     jax.config.update("jax_enable_x64", settings.precision == "float64")
-    # numbers that do not depend on how arrays are spread over devices take eight times as long to draw
+    # numbers that do not depend on how arrays are spread over devices take six times as long to draw
     jax.config.update("jax_threefry_partitionable", False)
     return {
         "device": jax.default_backend(),

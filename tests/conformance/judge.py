@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 
 class Outcome(NamedTuple):
-    """``outcome``: passed, failed or skipped; ``reason`` of the last two."""
+    """``outcome``: passed, failed or skipped; ``reason`` of the last two; None where it did not end."""
 
     outcome: str
     reason: str
+    seconds: float | None = None
 
 
 def complaint(check: str, variant: str, found: Outcome, deviations: Mapping[str, str]) -> str:

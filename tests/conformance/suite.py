@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from types import ModuleType
 from typing import Any
 
@@ -464,18 +465,28 @@ CHECKS: dict[str, dict[str, Check]] = {
 }
 
 
-def outcomes(subject: Subject) -> Iterator[dict[str, str]]:
-    """Run every check; each gives ``check``, ``outcome`` (passed, failed, skipped) and ``reason``."""
+def outcomes(subject: Subject, chosen: Collection[str]) -> Iterator[dict[str, Any]]:
+    """Run these checks, or all where none is chosen.
+
+    Each gives ``check``, ``outcome`` (passed, failed, skipped), ``reason`` and ``seconds``.
+    """
     for name, check in CHECKS[subject.table].items():
-        try:
-            check(subject)
-        except Unsupported as reason:
-            yield {"check": name, "outcome": "skipped", "reason": str(reason)}
-        except Exception as error:
-            reason_ = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
-            yield {"check": name, "outcome": "failed", "reason": reason_}
-        else:
-            yield {"check": name, "outcome": "passed", "reason": ""}
+        if not chosen or name in chosen:
+            start = perf_counter()
+            found = _outcome(subject, check)
+            yield {"check": name, "seconds": perf_counter() - start} | found
+
+
+def _outcome(subject: Subject, check: Check) -> dict[str, str]:
+    try:
+        check(subject)
+    except Unsupported as reason:
+        return {"outcome": "skipped", "reason": str(reason)}
+    except AssertionError as error:
+        return {"outcome": "failed", "reason": str(error)}
+    except Exception as error:
+        return {"outcome": "failed", "reason": f"{type(error).__name__}: {error}"}
+    return {"outcome": "passed", "reason": ""}
 
 
 def main() -> None:
@@ -485,7 +496,7 @@ def main() -> None:
     module = worker.load_adapter(job["adapter"], Path(job["adapters"]))
     settings = Settings(**job["settings"])
     subject = Subject(module, job["table"], job["variant"], job["declared"], settings)
-    for outcome in outcomes(subject):
+    for outcome in outcomes(subject, job["checks"]):
         print(json.dumps(outcome), file=events, flush=True)
 
 

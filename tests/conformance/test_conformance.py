@@ -4,6 +4,7 @@ import functools
 import json
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -28,8 +29,13 @@ def device(request: pytest.FixtureRequest) -> Device:
 
 
 @functools.cache
-def outcomes(name: str, folder: Path, table: str, variant: str, device: Device) -> dict[str, Outcome]:
-    """Run the suite once for an adapter's variant, in its environment; what a crash cuts off has failed."""
+def outcomes(
+    name: str, folder: Path, table: str, variant: str, device: Device, checks: tuple[str, ...] = ()
+) -> dict[str, Outcome]:
+    """Run the suite, or some checks of it, once for an adapter's variant, in its environment.
+
+    What a crash cuts off has failed.
+    """
     adapter = discover(None if folder == SHIPPED else folder)[name]
     settings = Settings(device=device, threads=1)  # the networks are tiny
     job = {
@@ -38,6 +44,7 @@ def outcomes(name: str, folder: Path, table: str, variant: str, device: Device) 
         "table": table,
         "variant": variant,
         "declared": adapter.names(),
+        "checks": checks,
         "settings": asdict(settings),
     }
     try:
@@ -61,7 +68,7 @@ def outcomes(name: str, folder: Path, table: str, variant: str, device: Device) 
     found = {}
     for line in done.stdout.splitlines():
         event = json.loads(line)
-        found[event["check"]] = Outcome(event["outcome"], event["reason"])
+        found[event["check"]] = Outcome(event["outcome"], event["reason"], event["seconds"])
     last = (done.stderr.strip().splitlines() or ["nothing"])[-1]
     lost = Outcome(
         "failed", f"the process ended with code {done.returncode} before this check; it said: {last}"
@@ -69,15 +76,33 @@ def outcomes(name: str, folder: Path, table: str, variant: str, device: Device) 
     return {check: found.get(check, lost) for check in CHECKS[table]}
 
 
-def test_conformance(adapter: Adapter, table: str, variant: str, check: str, device: Device) -> None:
-    found = outcomes(adapter.name, adapter.folder.parent, table, variant, device)[check]
+@pytest.fixture
+def checks(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    return tuple(request.config.getoption("--check", default=[]))
+
+
+def test_conformance(
+    adapter: Adapter,
+    table: str,
+    variant: str,
+    check: str,
+    device: Device,
+    checks: tuple[str, ...],
+    record_property: Callable[[str, object], None],
+) -> None:
+    found = outcomes(adapter.name, adapter.folder.parent, table, variant, device, checks)[check]
+    record_property("seconds", found.seconds)
     problem = complaint(check, variant, found, adapter.deviations)
     assert not problem, problem
     if found.outcome == "skipped":
         pytest.skip(found.reason)
 
 
-def test_something_is_certified(adapter: Adapter, table: str, variant: str, device: Device) -> None:
+def test_something_is_certified(
+    adapter: Adapter, table: str, variant: str, device: Device, checks: tuple[str, ...]
+) -> None:
+    if checks:
+        pytest.skip("some checks alone")
     found = outcomes(adapter.name, adapter.folder.parent, table, variant, device)
     assert not certifies_nothing(found), "no certificate has passed: a variant cannot skip everything"
 
