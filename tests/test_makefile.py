@@ -65,6 +65,7 @@ def test_another_torch_than_the_locks_is_refused_in_one_line() -> None:
 def test_the_conformance_suite_takes_a_device() -> None:
     (run,) = recipe("conform", "DEVICE=cuda", "ADAPTER=mine")
     assert run[4:] == [
+        "-v",
         "-rs",
         "tests/conformance/test_conformance.py",
         "--adapter",
