@@ -166,12 +166,14 @@ def place_of(folder: Path, published: Path) -> Path:
 def publish(folder: Path, target: Path, plots: Sequence[str]) -> None:
     """Copy a run to ``target``, to be kept in the repository.
 
-    The manifest, the tables (long ones compressed), all records in one file, and the plots of those names.
+    The manifest, the tables (long ones compressed) but for that of the turns, which stand in the records, all
+    records in one file, and the plots of those names.
 
     Raises:
         UserError: there is no such plot.
     """
-    files = [folder / "manifest.json", *sorted(folder.glob("*.csv"))]
+    tables = sorted(path for path in folder.glob("*.csv") if path.name != "turns.csv")
+    files = [folder / "manifest.json", *tables]
     for name in plots:
         plot = folder / "report" / f"{name}.svg"
         if not plot.is_file():
