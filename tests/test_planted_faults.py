@@ -422,6 +422,13 @@ def test_a_dtype_that_is_not_the_one_asked_for_is_named() -> None:
     assert_named(failures(Single, "fc_lif"), "gradient error", named)
     assert failures(Single, "fc_lif", "float32") == []
 
+    class Rounded(NumpyClassifier):
+        def weights(self) -> dict[str, Array]:
+            return {name: value.astype(np.float32) for name, value in super().weights().items()}
+
+    named = "timed path, weights, 1.weight, where float32 came back in float64"
+    assert_named(failures(Rounded, "fc_lif"), "update error", named)
+
 
 @pytest.mark.parametrize("task", ["csnn", "fc_lif"])
 @pytest.mark.parametrize("kind", SHOWN_BY)

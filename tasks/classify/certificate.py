@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -117,9 +117,7 @@ def _as_reference(classifier: Classifier, probe: Probe, bounds: Bounds, learns: 
         yield _Found("spike difference", where, _spike_difference(trace, truth), bounds.spikes)
         if training:
             error, name = _worst_error(trace.gradients, truth.gradients)
-            single = [g.dtype for g in map(np.asarray, trace.gradients.values()) if g.dtype == np.float32]
-            if single and bounds is BOUNDS["float64"]:
-                name += ", where float32 came back in float64"
+            name += _narrowed(trace.gradients, bounds)
             yield _Found("gradient error", f"{where}{name}", error, bounds.gradient)
         if mode == first:
             rates = [float(spikes.mean()) for spikes in truth.spikes]
@@ -219,7 +217,9 @@ def _timed_path(classifier: Classifier, task: Classify, bounds: Bounds, learns: 
         seen = classifier.train_epoch(order)
         difference = _rate_difference(seen, np.concatenate(rates), task.steps)
         yield _Found("rate difference", "timed path, training", difference, bounds.spikes)
-        error, name = _worst_error(classifier.weights(), expected, start)
+        trained = classifier.weights()
+        error, name = _worst_error(trained, expected, start)
+        name += _narrowed(trained, bounds)
         yield _Found("update error", f"timed path, weights{name}", error, bounds.update)
         missing = abs(classifier.steps() - TIMED_BATCHES)
         yield _Found("optimiser steps missed", "timed path, training", missing, bounds.missed)
@@ -230,6 +230,12 @@ def _timed_path(classifier: Classifier, task: Classify, bounds: Bounds, learns: 
     truth = reference.run(task.layers, expected, inputs, codes[labels], training=False)
     difference = _rate_difference(classifier.predict(images), truth.rates, task.steps)
     yield _Found("rate difference", "timed path, evaluation", difference, bounds.spikes)
+
+
+def _narrowed(arrays: Mapping[str, Any], bounds: Bounds) -> str:
+    """What to say where float64 was asked for and a value came back in float32."""
+    narrow = any(np.asarray(value).dtype == np.float32 for value in arrays.values())
+    return ", where float32 came back in float64" if narrow and bounds is BOUNDS["float64"] else ""
 
 
 def _shape_mismatches(trace: Trace, truth: reference.Truth) -> float:
