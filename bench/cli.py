@@ -285,7 +285,9 @@ def doctor() -> None:
 @app.command("new-adapter")
 def new_adapter(
     name: Annotated[str, typer.Argument()] = "",
-    kind: Annotated[str, typer.Option(help="torch; or plain, for a framework without torch.")] = "torch",
+    kind: Annotated[
+        str, typer.Option(help="cells, to bring neurons alone; or plain, for all in NumPy.")
+    ] = "cells",
     adapters: AdaptersOption = None,
 ) -> None:
     """Write the folder of a new adapter and say what is left to do."""
@@ -296,7 +298,7 @@ def new_adapter(
     say(f"Written: {os.path.relpath(folder)}. Next, with docs/adding-an-adapter.md beside you:")
     say(f"  1. requirements.in: is {name} the package's name? Then: make lock NAME={name}{where}")
     what = (
-        f"put {name}'s neuron into Cell" if kind == "torch" else f"let {name} compute what NumPy does there"
+        f"put {name}'s neuron into Cell" if kind == "cells" else f"let {name} compute what NumPy does there"
     )
     say(f"  2. adapter.py: {what}; adapter.toml: say what it is")
     say(f"  3. make conform ADAPTER={name}{where}")

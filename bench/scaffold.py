@@ -1,4 +1,4 @@
-"""A folder for a new adapter; it works as written, on neurons in torch or NumPy that are to be replaced."""
+"""A folder for a new adapter; it works as written, on plain neurons that are to be replaced."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from bench.catalogue import SHIPPED
 from bench.errors import UserError
 
 TEMPLATES = SHIPPED / "_scaffold"
-KINDS = ("torch", "plain")
+KINDS = ("cells", "plain")
 
 
-def write_adapter(name: str, extra: Path | None, kind: str = "torch") -> Path:
+def write_adapter(name: str, extra: Path | None, kind: str = "cells") -> Path:
     """Write the three files of a new adapter beside the shipped ones, or into the folder ``extra``.
 
-    ``kind``: "torch" for a framework on torch, "plain" for any other, with NumPy in its place.
+    ``kind``: "cells" for one that brings neurons to a family of adapters, "plain" for a whole one in NumPy.
 
     Raises:
         UserError: there is no such kind, the name cannot be a package's or is taken, or the folder cannot be

@@ -45,7 +45,7 @@ def test_the_command_says_what_is_next(command: Command, tmp_path: Path) -> None
 
 
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"KIND='jax'.*torch, plain"):
+    with pytest.raises(UserError, match=r"KIND='jax'.*cells, plain"):
         write_adapter("mynet", tmp_path, "jax")
     assert list(tmp_path.iterdir()) == []
 
