@@ -24,7 +24,9 @@ quoted = '$(subst ','\'',$(value $1))'
 written = $(if $(filter ~/%,$(firstword $(value $1))),$(HOME)$(subst ^~,,^$(value $1)),$(value $1))
 # $(call option,NAME): --name with that value, where there is one
 option = $(if $(value $1),--$(shell echo $1 | tr A-Z a-z) $(call quoted,$1))
-options = $(foreach name,$1,$(call option,$(name))) $(if $(FRESH),--fresh)
+# $(call switch,NAME): --name, unless its value says no
+switch = $(if $(filter-out 0 no false,$(value $1)),--$(shell echo $1 | tr A-Z a-z))
+options = $(foreach name,$1,$(call option,$(name))) $(call switch,FRESH)
 
 COMPILE = $(UV) pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	--python-version 3.11 --python-platform x86_64-unknown-linux-gnu
@@ -39,7 +41,7 @@ help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 bench: .venv/ready  ## prepare everything and run; PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS FRESH=1 RETRY=1
-	@$(SPIKEBENCH) run $(call options,PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS) $(if $(RETRY),--retry)
+	@$(SPIKEBENCH) run $(call options,PROFILE ONLY DEVICE PRECISION THREADS DATA ENV ADAPTERS RESULTS) $(call switch,RETRY)
 
 doctor: .venv/ready  ## what is missing on this machine, and how to get it
 	@$(SPIKEBENCH) doctor
@@ -96,7 +98,7 @@ FOLDER := $(or $(call written,ADAPTERS),adapters)/$(value NAME)
 # Families first: the locks of their adapters are held to their constraints.
 ifdef NAME
 lock: .uv/ready
-	$(COMPILE) $(call quoted,FOLDER)/requirements.in --output-file $(call quoted,FOLDER)/requirements.txt
+	@$(COMPILE) $(call quoted,FOLDER)/requirements.in --output-file $(call quoted,FOLDER)/requirements.txt
 else
 lock: .uv/ready  ## renew every lock, or that of one adapter: NAME=... ADAPTERS=...
 	$(COMPILE) bench/uv.in --output-file bench/uv.txt

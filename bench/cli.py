@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -294,7 +295,7 @@ def new_adapter(
     from bench.scaffold import write_adapter
 
     folder = write_adapter(name, adapters, kind)
-    where = f" ADAPTERS={os.path.relpath(folder.parent)}" if adapters else ""
+    where = f" ADAPTERS={shlex.quote(str(folder.parent))}" if adapters else ""
     say(f"Written: {os.path.relpath(folder)}. Next, with docs/adding-an-adapter.md beside you:")
     say(f"  1. requirements.in: is {name} the package's name? Then: make lock NAME={name}{where}")
     what = (

@@ -126,7 +126,8 @@ def run(
             done = [record for record in done if not session.is_failed(record)]
         if folder is not None and len(done) == len(cells) and not any(record.again for record in done):
             runs.point_latest(folder)
-            return Done(folder, done, "complete already (FRESH=1 starts a new one)")
+            word = "complete, and nothing in it failed" if asked.retry else "complete already"
+            return Done(folder, done, f"{word} (FRESH=1 starts a new one)")
         sets = [each for cell in cells if not cell.skip and (each := session.dataset_of(cell))]
         # what is wrong with a folder that a person names is said before anything begins
         data = datasets(sets, {}, {}, asked.data, say) if asked.data else {}

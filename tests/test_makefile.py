@@ -224,3 +224,11 @@ def test_an_environment_that_is_a_link_loses_nothing(house: House, tmp_path: Pat
     (house.folder / ".venv").symlink_to(shared)
     assert house.made() == ["uv"]
     assert (shared / "bin" / "python").exists() and not (house.folder / ".venv").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [("1", True), ("yes", True), ("0", False), ("no", False), ("", False)]
+)
+@pytest.mark.parametrize("switch", ["FRESH", "RETRY"])
+def test_a_switch_may_say_no(switch: str, value: str, said: bool) -> None:
+    assert (f"--{switch.lower()}" in recipe("bench", f"{switch}={value}")[-1]) == said

@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 
 from bench.measure.gpu import OnCard
 from bench.records import Cell, CurvePoint, Metric, Parity, Record, Status, load_records
-from bench.report import classify, drawing, pages, plots, rounds
+from bench.report import classify, drawing, pages, plots, rounds, sentences
 from bench.report.drawing import styles
 from bench.report.figures import FIGURES
 from bench.report.page import write_report
@@ -851,3 +851,9 @@ def test_a_tenth_of_a_point_does_not_fill_the_plot() -> None:
     classify._widen(axes, classify.ACCURACY_SPAN)
     low, high = axes.get_ylim()
     assert high - low == pytest.approx(classify.ACCURACY_SPAN) and low < 93.58 < 93.75 < high
+
+
+def test_a_run_of_certificates_alone_counts_them() -> None:
+    certificates = [certify(cell(name)) for name in ("torch", "other")]
+    said = sentences.progress(manifest(certificates), [record(certificates[0])])
+    assert said.startswith("Partial run: 1 of 2 certificates are finished (1 ok).")

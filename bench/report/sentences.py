@@ -130,15 +130,17 @@ def percent(ratio: float) -> str:
 def progress(manifest: Manifest, records: Iterable[Record]) -> str:
     """How much of what was asked for has been done, and whether on a GPU.
 
-    Certificates and controls are spoken of elsewhere.
+    Controls are spoken of elsewhere, and so are certificates, unless there is nothing else.
     """
-    total = sum(cell.stage == "run" for cell in manifest.cells)
-    done = [record for record in records if record.cell.stage == "run"]
+    stage = "run" if any(cell.stage == "run" for cell in manifest.cells) else "certify"
+    total = sum(cell.stage == stage for cell in manifest.cells)
+    done = [record for record in records if record.cell.stage == stage]
     endings = Counter(record.status for record in done)
     counted = ", ".join(f"{count} {status}" for status, count in endings.most_common())
-    state = f"All {total} cells are finished" if total != 1 else "The only cell is finished"
+    what = "cell" if stage == "run" else "certificate"
+    state = f"All {total} {what}s are finished" if total != 1 else f"The only {what} is finished"
     if len(done) < total:
-        state = f"Partial run: {len(done)} of {total} cells are finished"
+        state = f"Partial run: {len(done)} of {total} {what}s are finished"
     said = f"{state} ({counted})." if counted else f"{state}."
     if any(cell.device == "cuda" for cell in manifest.cells):
         return said
