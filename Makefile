@@ -94,11 +94,13 @@ adapter: .venv/ready  ## a folder for a new adapter; NAME=... KIND=plain ADAPTER
 FAMILIES = $(wildcard adapters/*_family/requirements.in)
 LOCKED = $(filter-out $(FAMILIES),$(wildcard adapters/*/requirements.in tests/*/requirements.in))
 FOLDER := $(or $(call written,ADAPTERS),adapters)/$(value NAME)
+LOCKABLE = test -f $(call quoted,FOLDER)/requirements.in || { echo $(call quoted,FOLDER) has no requirements.in to \
+	make a lock of: NAME is a folder in adapters, or in ADAPTERS=... >&2; exit 2; };
 
 # Families first: the locks of their adapters are held to their constraints.
 ifdef NAME
 lock: .uv/ready
-	@$(COMPILE) $(call quoted,FOLDER)/requirements.in --output-file $(call quoted,FOLDER)/requirements.txt
+	@$(LOCKABLE) $(COMPILE) $(call quoted,FOLDER)/requirements.in --output-file $(call quoted,FOLDER)/requirements.txt
 else
 lock: .uv/ready  ## renew every lock, or that of one adapter: NAME=... ADAPTERS=...
 	$(COMPILE) bench/uv.in --output-file bench/uv.txt

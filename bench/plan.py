@@ -44,9 +44,9 @@ def parse_only(text: str) -> Selection:
     for word in text.split():
         key, equals, names = word.partition("=")
         if key not in ("adapter", "task", "variant"):
-            raise unknown("key in --only", key, ("adapter", "task", "variant"))
+            raise unknown("key in ONLY (--only)", key, ("adapter", "task", "variant"))
         if not equals or not all(names.split(",")):
-            raise UserError(f"--only {word}: write {key}=NAME or {key}=NAME,NAME")
+            raise UserError(f"ONLY (--only) {word}: write {key}=NAME or {key}=NAME,NAME")
         chosen[f"{key}s"] = (*chosen.get(f"{key}s", ()), *names.split(","))
     return Selection(**chosen)
 

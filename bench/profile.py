@@ -171,7 +171,7 @@ def load(name: str) -> tuple[str, Profile]:
     """
     path = named(Path(name)) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.is_file():
-        if name.endswith(".toml"):
+        if name.endswith(".toml") or "/" in name:
             raise UserError(f"there is no profile file {name}: name a TOML file or one of {_shipped()}")
         raise unknown("profile", name, (p.stem for p in FOLDER.glob("*.toml")))
     try:

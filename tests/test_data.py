@@ -101,9 +101,7 @@ def test_wrong_file_in_the_named_folder_is_an_error(machine: Machine, packed: bo
     put(machine.cache)
     machine.npm(FILES)
     given = put(machine.root / "mine", FILES | {FIRST: b"other"}, packed=packed)
-    with pytest.raises(
-        UserError, match=rf"{FIRST}(\.gz)? has MD5 \w+, expected {DIGITS.files[FIRST]}.*--data"
-    ):
+    with pytest.raises(UserError, match=rf"{FIRST}(\.gz)? has MD5 \w+, expected {DIGITS.files[FIRST]}.*DATA"):
         machine.ensure(given)
 
 
@@ -187,7 +185,7 @@ def test_nothing_found_names_the_three_ways_out(machine: Machine) -> None:
     message = str(caught.value)
     for part in (
         "Digits is not on this machine",
-        "its 2 files (--data DIR)",
+        "its 2 files (DATA=DIR or --data DIR)",
         "network",
         "npm",
         "name not resolved",

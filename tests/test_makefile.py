@@ -232,3 +232,12 @@ def test_an_environment_that_is_a_link_loses_nothing(house: House, tmp_path: Pat
 @pytest.mark.parametrize("switch", ["FRESH", "RETRY"])
 def test_a_switch_may_say_no(switch: str, value: str, said: bool) -> None:
     assert (f"--{switch.lower()}" in recipe("bench", f"{switch}={value}")[-1]) == said
+
+
+def test_an_adapter_that_has_no_lock_is_one_line() -> None:
+    done = subprocess.run(
+        ["make", "lock", "NAME=no such", *PREPARED], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    said, end = done.stderr.splitlines()
+    assert said.startswith("adapters/no such has no requirements.in") and "NAME" in said
+    assert "Error 2" in end

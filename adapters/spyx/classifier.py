@@ -88,7 +88,7 @@ class SpyxClassifier:
         self.task = task
         self.dtype = jnp.dtype(settings.precision)
         self.codes = jnp.asarray(code_table(task), self.dtype)
-        self.key = jax.random.key(settings.seed)
+        self.key = jax.random.PRNGKey(settings.seed)
 
     def load(self, images: NDArray[np.uint8], labels: NDArray[np.integer]) -> None:
         """See the protocol."""
@@ -130,16 +130,12 @@ class SpyxClassifier:
     def trace(self, inputs: Array, codes: Array, *, training: bool) -> Trace:
         """See the protocol; a constant sequence, known by its stride, takes the path of ``direct``."""
         x = jnp.asarray(inputs[:1] if inputs.strides[0] == 0 else inputs, self.dtype)
-        gradients, fired = _trace(
-            self.task, self.parameters, x, jnp.asarray(codes, self.dtype), training=training
-        )
-        return Trace(
-            spikes=tuple(np.array(layer) for layer in fired),
-            gradients={name: np.array(value) for name, value in gradients.items()},
-        )
+        seen = _trace(self.task, self.parameters, x, codes.astype(self.dtype), training=training)
+        gradients, fired = jax.device_get(seen)
+        return Trace(spikes=tuple(fired), gradients=gradients)
 
     def _state(self) -> Any:
-        return self.parameters, self.optimizer, jax.random.key_data(self.key)
+        return self.parameters, self.optimizer, self.key
 
     def state(self) -> bytes:
         """See the protocol."""
@@ -148,5 +144,4 @@ class SpyxClassifier:
     def restore(self, state: bytes) -> None:
         """See the protocol."""
         kept = jax.tree.unflatten(jax.tree.structure(self._state()), map(jnp.asarray, pickle.loads(state)))
-        self.parameters, self.optimizer, key = kept
-        self.key = jax.random.wrap_key_data(key)
+        self.parameters, self.optimizer, self.key = kept

@@ -17,10 +17,8 @@ from tasks.nef.protocol import Array, NefResult
 from tasks.nef.spec import Nef
 from tasks.protocol import Settings
 
-State = tuple[jax.Array, jax.Array, jax.Array]
 
-
-def _step(task: Nef, made: dict[str, jax.Array], drive: jax.Array, state: State) -> tuple[Any, State]:
+def _step(task: Nef, made: dict[str, jax.Array], drive: jax.Array, state: Any) -> tuple[Any, Any]:
     """One step of all networks; the equations are in ``Matrices`` and ``Nef`` of tasks/nef."""
     filtered, voltage, refractory = state
     current = (made["encoders"] @ filtered[..., None])[..., 0] + made["bias"]
@@ -31,8 +29,8 @@ def _step(task: Nef, made: dict[str, jax.Array], drive: jax.Array, state: State)
     rest = task.tau_ref + (task.dt + task.tau_rc * jnp.log1p((1 - voltage) / (current - 1)))
     voltage = jnp.where(spikes, 0, jnp.maximum(voltage, 0))
     arriving = (spikes.astype(voltage.dtype)[:, None] @ made["decoders"])[:, 0]
-    following = made["keep"] * filtered + arriving + drive
-    return (filtered, spikes), (following, voltage, jnp.where(spikes, rest, refractory))
+    refractory = jnp.where(spikes, rest, refractory)
+    return (filtered, spikes), (made["keep"] * filtered + arriving + drive, voltage, refractory)
 
 
 @partial(jax.jit, static_argnames="task")
@@ -50,16 +48,15 @@ class SpyxNef:
         self.task = task
         self.dtype = jnp.dtype(settings.precision)
         made = matrices(task, models)
+        self.rows = made.rows
         names = ("encoders", "bias", "voltage", "decoders", "from_inputs", "keep")
         self.made = {name: jnp.asarray(getattr(made, name), self.dtype) for name in names}
 
     def run(self, inputs: Array) -> NefResult:
         """See the protocol."""
-        filtered, spikes = _simulate(self.task, self.made, jnp.asarray(inputs, self.dtype))
-        decoded = filtered[..., -self.task.ensemble(self.task.output).dimensions :]
-        ends = np.cumsum([ensemble.neurons for ensemble in self.task.ensembles])
-        parts = np.split(np.moveaxis(np.array(spikes), 0, 1), ends[:-1], axis=2)
+        seen = _simulate(self.task, self.made, jnp.asarray(inputs, self.dtype))
+        filtered, spikes = (np.moveaxis(np.array(values), 0, 1) for values in seen)
         return NefResult(
-            decoded=np.moveaxis(np.array(decoded), 0, 1),
-            spikes={ensemble.name: part for ensemble, part in zip(self.task.ensembles, parts, strict=True)},
+            decoded=filtered[..., -self.task.ensemble(self.task.output).dimensions :],
+            spikes={name: spikes[..., rows] for name, rows in self.rows.items()},
         )

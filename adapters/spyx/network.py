@@ -6,8 +6,7 @@ None of spyx's neurons is the tasks': they fire one step late and reset by subtr
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from functools import cache, partial
+from functools import cache, partial, reduce
 from typing import Any
 
 import jax
@@ -38,9 +37,7 @@ def _step(neuron: Neuron, x: Array, v: Array) -> tuple[Array, Array]:
     return spikes, v * (1 - spikes)
 
 
-def forward(
-    task: Classify, weights: Mapping[str, Array], x: Array, *, training: bool
-) -> tuple[list[Array], Weights]:
+def forward(task: Classify, weights: Weights, x: Array, *, training: bool) -> tuple[list[Array], Weights]:
     """Spikes [T, N, ...] of every Spike layer, and the running statistics after a training batch.
 
     ``x`` [T, N, *input_shape], or [1, N, *input_shape] where every step is the same: then the layers before
@@ -72,22 +69,17 @@ def forward(
 
 def _conv(layer: Conv, x: Array, weight: Array) -> Array:
     """x [T, N, C, H, W], weight [out, C, kernel, kernel]."""
-    images = x.reshape(-1, *x.shape[2:])
-    y = jax.lax.conv_general_dilated(images, weight, (1, 1), [(layer.padding, layer.padding)] * 2)
+    padding = [(layer.padding, layer.padding)] * 2
+    y = jax.lax.conv_general_dilated(x.reshape(-1, *x.shape[2:]), weight, (1, 1), padding)
     return y.reshape(*x.shape[:2], *y.shape[1:])
 
 
 def _max_pool(x: Array) -> Array:
     """2 x 2, an odd last row or column dropped; the first maximum takes the gradient."""
     height, width = x.shape[-2] // 2 * 2, x.shape[-1] // 2 * 2
-    rows = [x[..., start:height:2, :width] for start in (0, 1)]
-    above, below = (_first(row[..., 0::2], row[..., 1::2]) for row in rows)
-    return _first(above, below)
-
-
-def _first(one: Array, other: Array) -> Array:
-    """The larger; of two that are equal the first, whereas the gradient of ``maximum`` goes to both."""
-    return jnp.where(one >= other, one, other)
+    corners = [x[..., row:height:2, column:width:2] for row in (0, 1) for column in (0, 1)]
+    # of two that are equal jnp.maximum would give the gradient to both
+    return reduce(lambda one, other: jnp.where(one >= other, one, other), corners)
 
 
 def _batch_norm(

@@ -29,14 +29,9 @@ def configure(settings: Settings) -> dict[str, object]:
     jax.config.update("jax_enable_x64", settings.precision == "float64")
     # numbers that do not depend on how arrays are spread over devices take six times as long to draw
     jax.config.update("jax_threefry_partitionable", False)
-    return {
-        "device": jax.default_backend(),
-        "threads": _threads(),
-        "tf32": settings.tf32,
-        "cudnn_benchmark": settings.cudnn_benchmark,
-        "deterministic": settings.deterministic,
-        "seed": settings.seed,
-    }
+    unused = ("tf32", "cudnn_benchmark", "deterministic", "seed")
+    read = {"device": jax.default_backend(), "threads": _threads()}
+    return read | {name: getattr(settings, name) for name in unused}
 
 
 def _threads() -> int:

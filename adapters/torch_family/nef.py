@@ -72,6 +72,7 @@ class TorchNef:
         self.decoders = self._tensor(made.decoders)
         self.from_inputs = self._tensor(made.from_inputs)
         self.keep = self._tensor(made.keep)
+        self.rows = made.rows
         self.output_size = task.ensemble(task.output).dimensions
 
     def _tensor(self, values: Array) -> Tensor:
@@ -91,9 +92,8 @@ class TorchNef:
             filtered = torch.baddbmm(
                 torch.addcmul(drive, filtered, self.keep), spikes[:, None], self.decoders
             )
-        spikes = torch.stack(fired, dim=1)
-        parts = spikes.split([ensemble.neurons for ensemble in self.task.ensembles], dim=2)
+        spikes = torch.stack(fired, dim=1).cpu().numpy()
         return NefResult(
             decoded=torch.stack(decoded, dim=1).cpu().numpy(),
-            spikes={e.name: part.cpu().numpy() for e, part in zip(self.task.ensembles, parts, strict=True)},
+            spikes={name: spikes[:, :, rows] for name, rows in self.rows.items()},
         )

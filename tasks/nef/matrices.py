@@ -19,7 +19,7 @@ class Matrices:
     filtered <- keep * filtered + spikes @ decoders + inputs @ from_inputs.
 
     ``encoders`` and ``decoders`` [seeds, neurons, F]; ``bias`` and ``voltage`` [seeds, neurons];
-    ``from_inputs`` [inputs, F]; ``keep`` [F].
+    ``from_inputs`` [inputs, F]; ``keep`` [F].  ``rows``: which of the neurons are an ensemble's.
     """
 
     encoders: Float
@@ -28,6 +28,7 @@ class Matrices:
     decoders: Float
     from_inputs: Float
     keep: Float
+    rows: dict[str, slice]
 
 
 def matrices(task: Nef, models: Sequence[Model]) -> Matrices:
@@ -67,4 +68,5 @@ def matrices(task: Nef, models: Sequence[Model]) -> Matrices:
         decoders=decoders,
         from_inputs=from_inputs,
         keep=keep,
+        rows=rows,
     )
