@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import Any, TextIO
 
 from tasks.families import family_of
-from tasks.measuring import Deviation, Diverged, Wrong, verdict
+from tasks.measuring import Deviation, Diverged, Wrong, host_peak_bytes, verdict
 from tasks.protocol import Family, Job, Settings, Unsupported
 
 PR_SET_PDEATHSIG = 1
@@ -155,14 +155,17 @@ def run(job: Job, say: Say, may_go_on: Callable[[], object]) -> dict[str, Any]:
         raise LookupError(f"adapter.toml names a variant that adapter.py has no builder for: {job.variant}")
     if job.stage == "certify":
         return report | certify(module, family, task, job)
+    peaks = {"imported_bytes": host_peak_bytes()}
     generator = family.run(module, task, job)
     while True:
         try:
             turn = next(generator)
         except StopIteration as end:
             result: dict[str, Any] = report | {"status": "ok"} | end.value
-            measured = {name: value for name, value in result.get("figures", {}).items() if value is not None}
-            return result | {"figures": measured}
+            figures = peaks | result.get("figures", {})
+            return result | {"figures": {name: value for name, value in figures.items() if value is not None}}
+        if turn.phase == "build":
+            peaks["built_bytes"] = host_peak_bytes()
         say({"event": "turn"} | asdict(turn))
         may_go_on()
 

@@ -16,9 +16,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from bench.records import Cell, Record
-from bench.report.drawing import PAPER, WIDTH, Kind, Styles, bars, label, memory_bars, plain_logarithm, stroke
+from bench.report.drawing import PAPER, WIDTH, Kind, Styles, bars, label, plain_logarithm, stroke
 from bench.report.dumbbell import BESIDE
 from bench.report.figures import FIGURES
+from bench.report.memory import MEMORY
 from bench.report.operations import trained
 from bench.report.pages import Page
 from bench.report.pictures import PICTURES
@@ -296,7 +297,7 @@ PAGE = Page(
         Kind("loss-epochs", "loss over epochs", "learning", _loss_over_epochs),
         BESIDE,
         SPLIT,
-        Kind("memory", "peak memory", "memory", memory_bars),
+        MEMORY,
         *PICTURES,
     ),
     terms=(

@@ -192,11 +192,6 @@ def label(row: Row, look: Styles) -> str:
             return f"{name}\n(no certificate)"
 
 
-def memory_bars(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
-    """Peak memory of the host and, where there is one, of the device."""
-    return bars(rows, look, ("host_peak_bytes", "device_allocated_bytes", "device_used_bytes"))
-
-
 def bars(rows: Sequence[Row], look: Styles, names: Sequence[str]) -> Figure | None:
     """One panel of horizontal bars (medians) per figure that any row has; the points are the seeds."""
     panels = [FIGURES[name] for name in names if any(row.values(name) for row in rows)]

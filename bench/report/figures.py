@@ -186,6 +186,26 @@ _ALL = (
         meaning="Largest resident memory of the cell's process, libraries included. MB are 10^6 bytes.",
     ),
     Figure(
+        name="imported_bytes",
+        heading="host peak, imports (MB)",
+        unit="bytes",
+        better="lower",
+        spell=megabytes,
+        scale=1e-6,
+        meaning="Largest resident memory of the cell's process when the framework had been imported and set "
+        "up, and nothing else done.",
+    ),
+    Figure(
+        name="built_bytes",
+        heading="host peak, until built (MB)",
+        unit="bytes",
+        better="lower",
+        spell=megabytes,
+        scale=1e-6,
+        meaning="Largest resident memory of the cell's process when it had its data and its network, before "
+        "the first turn.",
+    ),
+    Figure(
         name="device_allocated_bytes",
         heading="device allocated (MB)",
         unit="bytes",

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure as Drawing
 
 from bench.measure.peaks import Peaks
 from bench.records import Cell
-from bench.report.drawing import Kind, Styles, bars, memory_bars
+from bench.report.drawing import Kind, Styles, bars
+from bench.report.memory import MEMORY
 from bench.report.pages import Page
 from bench.report.sections import Row, Section
 from tasks.families import families
@@ -68,7 +69,7 @@ PAGE = Page(
     floor=_floor,
     plots=(
         Kind("times", "forward and backward", "speed", _time_bars),
-        Kind("memory", "peak memory", "memory", memory_bars),
+        MEMORY,
     ),
     terms=(
         (

@@ -25,12 +25,12 @@ from bench.report.drawing import (
     Styles,
     bars,
     label,
-    memory_bars,
     note,
     plain_logarithm,
     stroke,
 )
 from bench.report.figures import FIGURES, Figure
+from bench.report.memory import MEMORY
 from bench.report.operations import FLOOR, least_seconds
 from bench.report.pages import Page
 from bench.report.sections import Row, Section
@@ -378,7 +378,7 @@ PAGE = Page(
             "rmse-n", "RMSE over n", "learning", _rmse_over_n, needs="it takes several sizes of the network"
         ),
         Kind("speed", "simulation speed, build and first run", "speed", _speed_bars),
-        Kind("memory", "peak memory", "memory", memory_bars),
+        MEMORY,
     ),
     terms=(
         *((score.heading, score.meaning) for score in SCORES[1:]),

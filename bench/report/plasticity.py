@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from bench.measure.peaks import Peaks
 from bench.records import Cell, Record
-from bench.report.drawing import WIDTH, Kind, Styles, bars, label, memory_bars, note
+from bench.report.drawing import WIDTH, Kind, Styles, bars, label, note
+from bench.report.memory import MEMORY
 from bench.report.pages import Page
 from bench.report.sections import Row, Section
 from bench.report.tables import Entry, Heading, Table, by_tier, names
@@ -152,7 +153,7 @@ PAGE = Page(
         Kind("fields", "receptive fields", "networks", _receptive_fields),
         Kind("confusion", "confusion", "networks", _confusion),
         Kind("training", "training and evaluation time", "speed", _time_bars),
-        Kind("memory", "peak memory", "memory", memory_bars),
+        MEMORY,
     ),
     terms=(
         (
