@@ -513,7 +513,7 @@ def test_plots_show_valid_work_only(mixed_run: Written) -> None:
     drawn = (mixed_run.folder / "report" / "csnn-epoch-seconds.svg").read_text(encoding="utf-8")
     assert ">fast</text>" in drawn
     assert ">s/epoch</text>" in drawn
-    assert ">csnn on cpu: time per epoch</text>" in drawn
+    assert ">csnn on cpu: time per epoch; fastest: fast</text>" in drawn
     assert "liar" not in drawn
 
 
@@ -820,6 +820,11 @@ def test_curves_of_training_and_test_stand_side_by_side(name: str, expected: dic
     assert drawn == {label: [pytest.approx(values)] for label, values in expected.items()}
     assert all(axes.yaxis.label.get_visible() for axes in figure.axes)
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
+    ends = [
+        f"{label.partition(',')[0]} goes from {significant(first)} to {significant(last)}"
+        for label, (first, last) in expected.items()
+    ]
+    assert figure.get_suptitle() == f"csnn on cpu: over epochs, {'; '.join(ends)}"
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["other, torch"]
 
@@ -842,7 +847,7 @@ def test_records_from_before_there_was_a_test_loss_are_still_drawn(tmp_path: Pat
     assert loaded[0].curve[0].loss == 0.5 and loaded[0].curve[0].test_loss is None
     (axes,) = curves_of("loss-epochs", loaded).axes
     assert axes.get_ylabel() == "train loss, 1,000 images"
-    assert "loss over epochs" in write_report(tmp_path).read_text(encoding="utf-8")
+    assert "over epochs, train loss goes from" in write_report(tmp_path).read_text(encoding="utf-8")
 
 
 def test_a_tenth_of_a_point_does_not_fill_the_plot() -> None:

@@ -233,6 +233,7 @@ def test_rmse_over_n_is_the_median_of_all_networks() -> None:
     seeds = [simulated(cell("a", seed=seed), scale=scale) for seed, scale in enumerate((1.0, 4.0))]
     made = figure("rmse-n", *seeds, simulated(cell("b"), scale=3.0))
     assert [axes.get_title() for axes in made.axes] == ["square", "pulse"]
+    assert re.fullmatch(r"memory on cpu: RMSE [\d.]+ at n = 8, [\d.]+ at n = 16", made.get_suptitle())
     for axes, error in zip(made.axes, SCORES.values(), strict=True):
         assert axes.get_xscale() == axes.get_yscale() == "log"
         assert [label.get_text() for label in axes.get_xticklabels()] == ["8", "16"]

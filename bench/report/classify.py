@@ -26,6 +26,7 @@ from bench.report.pictures import PICTURES
 from bench.report.sections import RANKED, Row, Section
 from bench.report.split import SPLIT
 from bench.report.statistics import CONFIDENCE
+from bench.report.text import significant
 from bench.report.versus import versus
 
 ACCURACY_SPAN = 5.0  # percentage points
@@ -115,7 +116,7 @@ def _accuracy_over_epochs(section: Section, rows: Sequence[Row], look: Styles) -
             rows, "epoch", "test_accuracy"
         ),
     }
-    return _points(panels, look)
+    return _titled(_points(panels, look), section, panels)
 
 
 def _loss_over_epochs(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
@@ -123,7 +124,20 @@ def _loss_over_epochs(section: Section, rows: Sequence[Row], look: Styles) -> Fi
         _over("train loss", section, "train_images"): _curves(rows, "epoch", "loss"),
         _over("test loss", section, "curve_images"): _curves(rows, "epoch", "test_loss"),
     }
-    return _points(panels, look, least=0.0)
+    return _titled(_points(panels, look, least=0.0), section, panels)
+
+
+def _titled(figure: Figure | None, section: Section, panels: Mapping[str, _Series]) -> Figure | None:
+    """With a title that says where the median of the rows begins and ends."""
+    said = []
+    for what, series in panels.items():
+        if runs := [run for _, found in _finite(series) for run in found]:
+            first, last = (significant(median(run[end][1] for run in runs)) for end in (0, -1))
+            moves = f"goes from {first} to {last}" if first != last else f"is {last}"
+            said.append(f"{what.partition(',')[0]} {moves}")
+    if figure and said:
+        figure.suptitle(f"{section.title} on {section.cell.device}: over epochs, {'; '.join(said)}")
+    return figure
 
 
 def _over(what: str, section: Section, images: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -22,7 +23,8 @@ def _draw(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
     figure = bars(rows, look, (HOST, "device_allocated_bytes", "device_used_bytes"))
     if figure is None or not any(row.values(HOST) for row in rows):
         return figure
-    axes, pieces = figure.axes[0], []
+    axes = figure.axes[0]
+    pieces: list[Artist] = []
     for name, colour, words in _EARLIER:
         known = {place: median(found) for place, row in enumerate(rows) if (found := row.values(name))}
         if known:

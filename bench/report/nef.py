@@ -181,7 +181,17 @@ def _rmse_over_n(section: Section, rows: Sequence[Row], look: Styles) -> Drawing
     panels[len(panels) // 2].set_xlabel("n, neurons of a 1-D ensemble")
     known = [handles[place] for place in sorted(handles)]
     figure.legend(handles=known, loc="outside lower left", ncols=_LEGEND_COLUMNS)
+    least, most = (_typical(found, size) for size in (sizes[0], sizes[-1]))
+    figure.suptitle(
+        f"{section.title} on {section.cell.device}: RMSE {least} at n = {sizes[0]}, {most} at n = {sizes[-1]}"
+    )
     return figure
+
+
+def _typical(found: Mapping[str, list[tuple[Row, dict[int, list[float]]]]], size: int) -> str:
+    """The median error of all networks of one size."""
+    errors = [e for lines in found.values() for _, sizes in lines for e in sizes.get(size, [])]
+    return FIGURES["rmse"].spell(median(filter(math.isfinite, errors)))
 
 
 def _raster(section: Section, rows: Sequence[Row], look: Styles) -> Drawing | None:

@@ -49,6 +49,9 @@ def _receptive_fields(section: Section, rows: Sequence[Row], look: Styles) -> Dr
             corner = column * (_SIDE + 1) + 1, line * (_SIDE + 1) + 1
             axes.text(*corner, "" if own < 0 else str(own), va="top", fontsize=6, color=_ON_WHITE)
     note(figure, "weights of the first neurons, darker is larger, each with its digit")
+    digits = sorted({len({label for label in fields["labels"] if label >= 0}) for _, fields in known})
+    span = f"{digits[0]} to {digits[-1]}" if len(digits) > 1 else f"{digits[0]}"
+    figure.suptitle(f"{section.title} on {section.cell.device}: receptive fields of {span} digits")
     return figure
 
 
@@ -76,8 +79,17 @@ def _confusion(section: Section, rows: Sequence[Row], look: Styles) -> Drawing |
     lines = -(-len(known) // _PANELS)
     figure = Drawing(figsize=(WIDTH, 0.6 + 2.9 * lines), layout="constrained")
     panels = figure.subplots(lines, _PANELS, squeeze=False).ravel()
+    worst = 0.0
     for axes, (row, counts) in zip(panels, known, strict=False):
         shares = 100 * counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+        mistaken = np.where(np.eye(len(counts), dtype=bool), 0, shares)
+        if mistaken.max() > worst:
+            worst = mistaken.max()
+            digit, taken = np.unravel_index(mistaken.argmax(), mistaken.shape)
+            figure.suptitle(
+                f"{section.title} on {section.cell.device}: most confusion is of a {digit} taken for a "
+                f"{taken}, {worst:.0f} % of its images ({row.adapter})"
+            )
         axes.imshow(shares, cmap="Greys", vmin=0, vmax=100)
         for digit, taken in np.argwhere(shares >= 1):
             share = shares[digit, taken]

@@ -55,10 +55,17 @@ def plots(section: Section, kinds: Sequence[Kind], look: Styles) -> Plots:
     found = Plots([], [], [])
     for kind in (rounds.KIND, *kinds):
         name = f"{section.slug}-{kind.name}"
-        title = f"{section.title} on {section.cell.device}: {kind.what}"
-        add(found, name, title, kind.what, kind.question, partial(kind.draw, section, rows, look))
+        draw = partial(kind.draw, section, rows, look)
+        add(found, name, _title(section, kind), kind.what, kind.question, draw)
     lacking = [_needs(kind) for kind in (rounds.KIND, *kinds) if kind.what in found.lacking]
     return Plots(found.made, lacking, found.broken)
+
+
+def _title(section: Section, kind: Kind) -> str:
+    """Of a plot that says nothing itself: what it shows, and of a plot of times who is fastest."""
+    title = f"{section.title} on {section.cell.device}: {kind.what}"
+    leaders = findings.leaders(section) if kind.question == "speed" else ""
+    return f"{title}; fastest: {leaders}" if leaders else title
 
 
 def _needs(kind: Kind) -> str:
