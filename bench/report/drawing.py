@@ -30,7 +30,7 @@ PAPER = "#ffffff"  # the background and the rims of the markers
 WIDTH = 6.2  # inches, so that letters can be read where the page is as narrow as a phone
 
 _LETTERS = 13.0  # of a note, in an inch
-_NEAR = 4.0  # largest value over smallest
+_NEAR, _FAR = 4.0, 200.0  # largest value over smallest
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "<", ">", "h", "*")
 _DASHES = ("-", "--", ":", "-.", (0, (6, 1)), (0, (6, 1, 1, 1, 1, 1)), (0, (2, 1)))
 _HATCHES = ("", "///", "\\\\\\", "xxx", "---", "|||", "+++", "//")
@@ -167,12 +167,15 @@ def plain_logarithm(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def narrow_logarithm(axis: Axis, values: Sequence[float]) -> None:
-    """Numbers as they are; the steps of a logarithmic axis are too far apart for values that lie near."""
+def fitted_logarithm(axis: Axis, values: Sequence[float]) -> None:
+    """Numbers as they are: closer together for values that lie near, powers of ten for those far apart."""
     plain_logarithm(axis)
-    if max(values) / min(values) < _NEAR:
+    reach = max(values) / min(values)
+    if reach < _NEAR:
         axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         axis.set_minor_locator(NullLocator())
+    elif reach > _FAR:
+        axis.set_major_locator(LogLocator())
 
 
 def note(figure: Figure, words: str) -> None:

@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from bench.report import text
-from bench.report.drawing import INK, LIMIT, WIDTH, Kind, Styles, narrow_logarithm
+from bench.report.drawing import INK, LIMIT, WIDTH, Kind, Styles, fitted_logarithm
 from bench.report.sections import Row, Section
 from bench.report.versus import fastest_of
 
@@ -39,7 +39,7 @@ def _draw(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
     if limits:
         axes.axvline(min(limits), color=LIMIT, linewidth=1.6, linestyle="--", label="limit")
     axes.set_xscale("log")
-    narrow_logarithm(axes.xaxis, [*limits, *(_pace(row) for pair in pairs for row in pair)])
+    fitted_logarithm(axes.xaxis, [*limits, *(_pace(row) for pair in pairs for row in pair)])
     axes.set_yticks(range(len(pairs)), [example.adapter for example, _ in pairs])
     axes.set_ylim(len(pairs) - 0.5, -0.5)
     axes.set_xlabel("seconds per epoch, logarithmic")

@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from bench.records import Record
-from bench.report.drawing import INK, PAPER, WIDTH, Kind, Styles, narrow_logarithm, note
+from bench.report.drawing import INK, PAPER, WIDTH, Kind, Styles, fitted_logarithm, note
 from bench.report.sections import Row, Section
 from bench.report.sentences import interval, percent
 from bench.report.statistics import Ratio, floor, in_rounds
@@ -75,7 +75,7 @@ def draw(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
         f"time / that of {section.baseline} in the same round, logarithmic; below 1: faster; "
         "black: median and 95 % interval; hollow: disturbed and left out; grey: gaps that don't count",
     )
-    narrow_logarithm(axes.xaxis, [ratio for line in lines for ratio, _ in line.dots])
+    fitted_logarithm(axes.xaxis, [ratio for line in lines for ratio, _ in line.dots])
     axes.set_yticks(range(len(lines)), [_label(line) for line in lines])
     axes.set_ylim(len(lines) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
