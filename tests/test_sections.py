@@ -13,6 +13,7 @@ from bench.records import Cell, Record
 from bench.report.pages import Page
 from bench.report.sections import PENDING, Row, Section, heats, sections
 from bench.report.tables import comparison
+from bench.report.text import times
 from tests.builders import cell, certify, control, manifest, record, turns
 
 TORCH = cell("torch")
@@ -217,6 +218,13 @@ def test_a_ratio_that_is_very_small_is_not_written_as_nothing() -> None:
         line for group in comparison(found, Page()).groups for line in group.rows if line[0].text == "alimit"
     )
     assert line[1].text == "0.0042" and line[1].note.startswith("0.004")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "words"), [(1.074, "1.07"), (22.33, "22.3"), (1204.4, "1,204"), (0.03, "0.03")]
+)
+def test_a_ratio_has_three_digits(ratio: float, words: str) -> None:
+    assert times(ratio) == words
 
 
 def test_times_over_a_limit_are_numbers_as_they_are() -> None:

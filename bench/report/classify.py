@@ -179,7 +179,7 @@ def _points(panels: Mapping[str, _Series], look: Styles, *, least: float = ACCUR
     known = {y: found for y, series in panels.items() if (found := _finite(series))}
     if not known:
         return None
-    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.7), layout="constrained")
     every = figure.subplots(1, len(known), sharey=True, squeeze=False)[0]
     for axes, (y, series) in zip(every, known.items(), strict=True):
         _panel(axes, series, look)

@@ -11,7 +11,9 @@ ABSENT = "–"
 
 
 def times(ratio: float) -> str:
-    """A ratio of two times: 1.07, and of what is very small its digits, 0.0038, for it is never 0."""
+    """A ratio of two times: 1.07, 22.3, and of what is very small its digits, 0.0038, for it is never 0."""
+    if ratio >= 10:
+        return significant(ratio)
     return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.2g}"
 
 
