@@ -54,16 +54,19 @@ def answer(folder: Path) -> str:
 def _what(manifest: Manifest, records: list[Record], found: list[Section]) -> str:
     """Machine, date, and how much the figures rest on."""
     rounds = [row.ratio.rounds + row.ratio.left_out for s in found for row in s.rows if row.ratio]
-    seeds = {cell.seed for cell in manifest.cells if cell.stage == "run"}
-    sure = f" ({word})" if (word := sureness(len(seeds))) else ""
-    span = " to ".join(map(str, dict.fromkeys((min(rounds), max(rounds))))) if rounds else "no"
+    counts = [len({heat.key for heat in section.heats}) for section in found if section.heats]
+    sure = f" ({word})" if (word := sureness(min(counts, default=1))) else ""
     minutes = _seconds(manifest, records) / 60
     return (
         f"`make bench PROFILE={manifest.profile}` on {manifest.machine['cpu']}, "
         f"{manifest.settings['device']}, {manifest.settings['threads']} threads, {manifest.created[:10]}: "
-        f"{span} rounds a task, {len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}{sure}; "
+        f"{_span(rounds)} rounds a task, {_span(counts)} {'seed' if set(counts) == {1} else 'seeds'}{sure}; "
         f"it took {minutes:.0f} minutes with environments and images ready."
     )
+
+
+def _span(values: list[int]) -> str:
+    return " to ".join(map(str, dict.fromkeys((min(values), max(values))))) if values else "no"
 
 
 def _seconds(manifest: Manifest, records: list[Record]) -> float:

@@ -29,15 +29,13 @@ def configure(settings: Settings) -> dict[str, object]:
     jax.config.update("jax_enable_x64", settings.precision == "float64")
     # numbers that do not depend on how arrays are spread over devices take six times as long to draw
     jax.config.update("jax_threefry_partitionable", False)
+    # steps of one process in three took a third longer, all its life, while another thread handed programs on
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
     unused = ("tf32", "cudnn_benchmark", "deterministic", "seed")
-    read = {"device": jax.default_backend(), "threads": _threads()}
-    return read | {name: getattr(settings, name) for name in unused}
-
-
-def _threads() -> int:
-    """The threads of XLA's pool for computing, which it starts at JAX's first use."""
-    names = [path.read_text(encoding="ascii").strip() for path in Path("/proc/self/task").glob("*/comm")]
-    return names.count("tf_XLAEigen")
+    asked = {name: getattr(settings, name) for name in unused}
+    device = jax.default_backend()  # starts XLA's pool of threads for computing
+    threads = [path.read_text(encoding="ascii").strip() for path in Path("/proc/self/task").glob("*/comm")]
+    return asked | {"device": device, "threads": threads.count("tf_XLAEigen")}
 
 
 def versions() -> dict[str, str]:
