@@ -105,7 +105,7 @@ def renewed(text: str) -> str:
 
 
 def _made(kind: str, name: str) -> str:
-    source = max(PROJECT.glob(name)) if "*" in name else PROJECT / name
+    source = max(PROJECT.glob(name), key=lambda folder: folder.name) if "*" in name else PROJECT / name
     if kind == "answer":
         return answer(source)
     return compare_commit.table(source) if source.suffix == ".json" else tables(source)

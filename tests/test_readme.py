@@ -154,11 +154,11 @@ def test_the_answer_has_three_sentences_a_picture_and_a_table(
 
 def test_a_block_takes_the_newest_run_of_its_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readme, "PROJECT", tmp_path)
-    for name in ("2026-01-01-quick", "2026-01-03-other", "2026-01-02-quick"):
+    for name in ("z/2026-01-01-quick", "m/2026-01-03-other", "a/2026-01-02-quick"):
         a_run(tmp_path / "published" / name)
-    (tmp_path / "published" / "2026-01-02-quick" / readme.PICTURE[0]).touch()
-    text = renewed("<!-- answer: published/*-quick -->\nold\n<!-- end of answer -->\n")
-    assert "published/2026-01-02-quick/" in text and "old" not in text
+    (tmp_path / "published" / "a" / "2026-01-02-quick" / readme.PICTURE[0]).touch()
+    text = renewed("<!-- answer: published/*/*-quick -->\nold\n<!-- end of answer -->\n")
+    assert "published/a/2026-01-02-quick/" in text and "old" not in text
     assert renewed(text) == text
 
 

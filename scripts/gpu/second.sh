@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The second slot: all of MNIST at full size, fifty networks of each Nengo example, and where the time goes.
+# The second slot: all of MNIST, fifty networks of each Nengo example, and where the time goes.
 set -u -o pipefail
 cd "$(dirname "$0")/../.." || exit
 . scripts/gpu/setup.sh
-stage "full size"
+stage "all of MNIST"
 run 300 "${PROFILE:-full}" --only "$ONLY task=fc_lif,csnn"
 stage "Nengo examples, fifty networks of each"
 run 150 "${PROFILE:-many}" --only "$ONLY task=memory,add,multiply,calculate"
