@@ -528,6 +528,7 @@ def test_every_plot_is_a_file_and_in_both_reports(mixed_run: Written) -> None:
         "report.md",
         *(f"{name}.svg" for name in names | narrow),
     }
+    assert all(path.read_text().count("font-family") == 1 for path in folder.glob("*.svg"))  # and not a word
     assert set(re.findall(r"\]\((.*)\.svg\)", text)) == names
     assert page.count("<svg") == len(names | narrow)
 

@@ -25,6 +25,7 @@ from bench.report.text import first_line
 _LETTERS = 10.0  # of a title, in an inch of the figure
 
 _MARKS = re.compile(r'<g(?P<clip>( clip-path="[^"]*")?)>\n(?P<marks>(\s*<use [^>]*/>\n)+)')
+_FONT = re.compile(r" font-family: [^;\"]*;")
 
 _LOG = logging.getLogger(__name__)
 
@@ -116,7 +117,9 @@ def _svg(figure: Figure) -> str:
     figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     # a hundredth of a point is finer than any screen, and half of the file
     svg = re.sub(r'(?<= d=")[^"]*', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), file.getvalue())
-    return _MARKS.sub(_styled_together, svg)
+    if font := _FONT.search(svg):  # said once, and not with every word
+        svg = _FONT.sub("", svg).replace("</style>", f"text{{{font[0].strip()}}}</style>", 1)
+    return re.sub(r"\n +", "\n", _MARKS.sub(_styled_together, svg))
 
 
 def _styled_together(marks: re.Match[str]) -> str:
