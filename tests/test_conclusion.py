@@ -41,7 +41,9 @@ def test_tasks_with_the_same_outcome_are_told_together() -> None:
 
 def test_what_is_not_sure_is_called_undecided() -> None:
     torch = cell("torch", "csnn")  # without a control nothing can be said
-    assert answer([ran(torch, 1.0), ran(cell("slow", "csnn"), 3.0)]) == "csnn: slow or torch (undecided)."
+    assert (
+        answer([ran(torch, 1.0), ran(cell("slow", "csnn"), 3.0)]) == "csnn: slow and torch (not told apart)."
+    )
 
 
 def test_what_does_other_work_is_not_spoken_of() -> None:

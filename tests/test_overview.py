@@ -101,7 +101,7 @@ def test_what_is_undecided_is_called_so_and_nobody_fastest() -> None:
     said = f"{findings.leaders(section)} {findings.speed(section)}"
     assert "is fastest." not in said and "undecided" in said
     alone = only([ran(cell("a", "csnn"), 1.0, 0, 0.005), ran(cell("b", "csnn"), 2.0, 0, 0.005)])
-    assert findings.leaders(alone) == "a or b (undecided)"
+    assert findings.leaders(alone) == "a and b (not told apart)"
     assert findings.speed(alone) == "Which of a and b is fastest, this run does not decide."
 
 

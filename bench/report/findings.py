@@ -15,9 +15,9 @@ from bench.report.pages import Page
 from bench.report.sections import PENDING, RANKED, Row, Section
 
 
-def listed(names: Sequence[str], last: str = "and") -> str:
+def listed(names: Sequence[str]) -> str:
     """Names as in "a, b and c"."""
-    return f" {last} ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
 
 
 def _groups(section: Section) -> dict[str, list[Row]]:
@@ -38,13 +38,14 @@ def _name(section: Section, row: Row) -> str:
 
 
 def leaders(section: Section) -> str:
-    """Who is as fast as the fastest, in a few words; empty where nothing is compared."""
+    """Who is as fast as the fastest, in a few words; empty where nothing is compared.
+
+    Which of them are tied and which undecided changes from run to run, and is ``speed``'s to say.
+    """
     sure, unsure = _first(section)
-    if len(sure) > 1:
-        return f"{listed(sure)} (tied)" + (f", perhaps {listed(unsure)}" if unsure else "")
     if unsure:
-        return f"{listed(sorted([*sure, *unsure]), 'or')} (undecided)"
-    return listed(sure)
+        return f"{listed(sorted([*sure, *unsure]))} (not told apart)"
+    return f"{listed(sure)} (tied)" if len(sure) > 1 else listed(sure)
 
 
 def _first(section: Section) -> tuple[list[str], list[str]]:
