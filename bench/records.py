@@ -4,16 +4,16 @@
 <run>/records/*.json     one file per certificate and per heat, written atomically by the parent alone
 <run>/*.csv              results, heats, turns, metrics, curves, parity: a pure function of the records
 
-A published run has all its records in one file, records.json.gz.
+A published run has all its records in one file, records.json.xz: what workers show alike lies
+farther apart there than gzip looks back.
 """
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
+import lzma
 import os
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -34,7 +34,7 @@ from bench.measure.gpu import OnCard
 from bench.report.figures import FIGURES
 
 VERSION = 2  # of manifest and records; raised when an older reader would misread them
-PUBLISHED = "records.json.gz"  # of a published run, all of them
+PUBLISHED = "records.json.xz"  # of a published run, all of them
 
 Status = Literal["ok", "skipped", "wrong", "diverged", "error", "crashed", "timeout", "out_of_memory"]
 Parity = Literal["exact", "within", "reduced precision", "wrong"]
@@ -261,12 +261,12 @@ def _records_of(path: Path) -> list[Record]:
         return []
     except ValidationError as error:
         raise _damaged(path, first_problem(error)) from None
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, lzma.LZMAError) as error:
         raise _damaged(path, getattr(error, "strerror", None) or str(error)) from None
 
 
 def _unpacked(content: bytes) -> bytes:
-    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+    with lzma.open(io.BytesIO(content)) as file:
         unpacked = file.read(LARGEST + 1)
     if len(unpacked) > LARGEST:
         raise OSError(f"it unpacks to more than {LARGEST:,} bytes")

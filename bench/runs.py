@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import gzip
 import json
+import lzma
 import os
 import re
 import shutil
@@ -192,7 +193,7 @@ def publish(folder: Path, target: Path, plots: Sequence[str]) -> None:
             (aside / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes(), mtime=0))
         else:
             shutil.copyfile(file, aside / file.name)
-    packed = gzip.compress(dump_records(load_records(folder)).encode(), mtime=0)
+    packed = lzma.compress(dump_records(load_records(folder)).encode())
     (aside / PUBLISHED).write_bytes(packed)
     aside.rename(target)
 

@@ -416,7 +416,7 @@ def test_publishing_is_for_finished_runs(command: Command, tmp_path: Path, mnist
     tables = {path.name for path in run.glob("*.csv")} - {"turns.csv"}  # the records have them
     assert {path.name for path in published.iterdir()} == {
         "manifest.json",
-        "records.json.gz",
+        "records.json.xz",
         plot.name,
         *tables,
     }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
+import lzma
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -99,7 +99,9 @@ def test_a_record_that_stands_twice_is_named(tmp_path: Path) -> None:
         load_records(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"\x1f\x8b\x08", gzip.compress(b"[{")])
+@pytest.mark.parametrize(
+    "content", [b"", b"\xfd7zXZ\x00", lzma.compress(b"[{"), lzma.compress(b"[]")[:-9], b"[]"]
+)
 def test_a_damaged_published_run_is_named(tmp_path: Path, content: bytes) -> None:
     save_manifest(tmp_path, manifest([ONE.cell]))
     (tmp_path / PUBLISHED).write_bytes(content)

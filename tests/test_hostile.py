@@ -6,11 +6,12 @@ import csv
 import getpass
 import gzip
 import json
+import lzma
 import os
 import platform
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +79,9 @@ fails = "[/] \\u0000"
 """
 
 
+UNPACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".xz": lzma.decompress}
+
+
 @dataclass(frozen=True)
 class Ended:
     folder: Path
@@ -90,7 +94,7 @@ class Ended:
         for path in (*self.run.rglob("*"), *self.published.rglob("*")):
             if path.is_file() and path.parent.name != "logs" and path.suffix != ".npz":
                 content = path.read_bytes()
-                yield path, (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+                yield path, UNPACK.get(path.suffix, bytes)(content).decode()
 
 
 @pytest.fixture
