@@ -162,7 +162,7 @@ def run(job: Job, say: Say, may_go_on: Callable[[], object]) -> dict[str, Any]:
             turn = next(generator)
         except StopIteration as end:
             result: dict[str, Any] = report | {"status": "ok"} | end.value
-            figures = peaks | result.get("figures", {})
+            figures = result.get("figures", {}) | peaks  # the first is what a terminal shows
             return result | {"figures": {name: value for name, value in figures.items() if value is not None}}
         if turn.phase == "build":
             peaks["built_bytes"] = host_peak_bytes()

@@ -189,6 +189,7 @@ def test_a_worker_takes_a_turn_each_time_that_it_is_told_to(mnist: Path) -> None
     assert told == [word for turn in turns for word in (turn, "go")]
     stages = [result["figures"][name] for name in ("imported_bytes", "built_bytes", "host_peak_bytes")]
     assert 1e6 < stages[0] <= stages[1] <= stages[2]
+    assert next(iter(result["figures"])) == "test_accuracy"  # which the terminal shows
 
 
 def test_a_kernel_that_does_not_say_the_peak_of_memory_costs_that_figure_alone(
