@@ -12,6 +12,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 from bench import cli
 from bench.measure import peaks
+from bench.measure.limits import usable_cores
+from bench.report.files import write_tables
 from tasks import images as sets
 from tasks.classify import images
 from tests.harness import Bench, no_peaks, small_dataset, write_mnist
@@ -28,8 +30,15 @@ class OneProcessAModule(LoadScopeScheduling):
         return f"{module} {adapter_and_variant}"
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessAModule:
     return OneProcessAModule(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are cores: many tests wait for processes and time limits."""
+    return usable_cores() + 1
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +65,7 @@ class Said:
 
 
 Command = Callable[..., Said]
+WHOLE_REPORT = cli._report
 WITH_RESULTS = ("run", "parity", "report", "compare", "publish")
 
 
@@ -63,8 +73,12 @@ WITH_RESULTS = ("run", "parity", "report", "compare", "publish")
 def command(
     tmp_path: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Command]:
-    """The command in the test's own process, with its results in ``tmp_path``/results."""
+    """The command in the test's own process, with its results in ``tmp_path``/results.
+
+    Runs end with their tables, unless the test takes ``reports`` as well.
+    """
     monkeypatch.setattr(peaks, "measure", no_peaks)
+    monkeypatch.setattr(cli, "_report", write_tables)
     for module in (images, sets):
         monkeypatch.setattr(module, "MNIST", small_dataset(mnist))
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
@@ -82,3 +96,9 @@ def command(
     yield call
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def reports(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of ``command`` ends with its report, which takes longer than all else."""
+    monkeypatch.setattr(cli, "_report", WHOLE_REPORT)

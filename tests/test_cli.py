@@ -387,7 +387,9 @@ def test_a_run_that_is_not_there(command: Command, words: list[str]) -> None:
     refuse(command, [*words, "yesterday"], "there is no run yesterday", "make bench")
 
 
-def test_publishing_is_for_finished_runs(command: Command, tmp_path: Path, mnist: Path) -> None:
+def test_publishing_is_for_finished_runs(
+    command: Command, reports: None, tmp_path: Path, mnist: Path
+) -> None:
     profile = write_profile(tmp_path / "tiny.toml")
     words = ["--adapters", FAKES, "--only", "adapter=ok", "--profile", profile, "--data", mnist]
     done = command("run", *words)

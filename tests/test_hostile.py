@@ -99,7 +99,7 @@ class Ended:
 
 @pytest.fixture
 def hostile(
-    command: Command, tmp_path: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, reports: None, tmp_path: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Ended]:
     monkeypatch.setattr(platform, "node", lambda: "alicebox.lan")
     monkeypatch.setattr(getpass, "getuser", lambda: "alice7")
@@ -132,7 +132,9 @@ def test_a_hostile_adapter_gets_nowhere(hostile: Ended) -> None:
     assert is_gone(int((hostile.folder / "daemon").read_text()))
 
     leaks = (*LEAKS, str(hostile.folder), str(Path.home()) + "/")
-    for path, text in hostile.texts():
+    texts = list(hostile.texts())
+    assert {path.suffix for path, _ in texts} >= {".html", ".md", ".svg", ".csv", ".json"}
+    for path, text in texts:
         for leak in leaks:
             assert leak not in text, (path, leak)
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]|\\u001b|\\ud800", text), path

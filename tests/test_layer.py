@@ -305,6 +305,7 @@ def test_peaks_are_measured_whatever_folders_a_person_has(
     assert found and found.bytes_per_second > 1e7 and found.operations_per_second > 1e7
 
 
+@pytest.mark.long  # a whole run with its report
 def test_a_run_from_the_command_to_the_report(tmp_path: Path, mnist: Path) -> None:
     layer = {"repeats": 2, "lif": {"neurons": 20, "also": [{"neurons": 40}, {"neurons": 200}]}}
     profile = write_profile(tmp_path / "tiny.toml", tasks=["lif", "linear_lif"], layer=layer)

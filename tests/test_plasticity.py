@@ -482,6 +482,7 @@ def test_networks_are_said_in_words() -> None:
     assert silent.network == "784 - 10 LIF(tau 2), weights in -0.0357..0.0357, bernoulli input"
 
 
+@pytest.mark.long  # a whole run with its report
 def test_a_run_from_the_command_to_the_report(tmp_path: Path, mnist: Path) -> None:
     amounts = {"train_images": 32, "label_images": 16, "test_images": 20, "turns": 4}
     plasticity = amounts | {
