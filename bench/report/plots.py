@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,14 +17,12 @@ from matplotlib.figure import Figure
 from bench.report import findings, rounds
 from bench.report.drawing import RC, Kind, Question, Styles
 from bench.report.sections import Section
+from bench.report.svg import compact
 from bench.report.sweep_plot import draw as draw_sweep
 from bench.report.sweeps import Sweep
 from bench.report.text import first_line
 
 _LETTERS = 10.0  # of a title, in an inch of the figure
-
-_MARKS = re.compile(r'<g(?P<clip>( clip-path="[^"]*")?)>\n(?P<marks>(\s*<use [^>]*/>\n)+)')
-_FONT = re.compile(r" font-family: [^;\"]*;")
 
 _LOG = logging.getLogger(__name__)
 
@@ -115,18 +112,4 @@ def _drawing() -> Iterator[None]:
 def _svg(figure: Figure) -> str:
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    # a hundredth of a point is finer than any screen, and half of the file
-    svg = re.sub(r'(?<= d=")[^"]*', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), file.getvalue())
-    if font := _FONT.search(svg):  # said once, and not with every word
-        svg = _FONT.sub("", svg).replace("</style>", f"text{{{font[0].strip()}}}</style>", 1)
-    return re.sub(r"\n +", "\n", _MARKS.sub(_styled_together, svg))
-
-
-def _styled_together(marks: re.Match[str]) -> str:
-    """The markers of one line with their style said once, their places as exact as paths."""
-    styles = set(re.findall(r' style="([^"]*)"', marks[0]))
-    if len(styles) != 1:
-        return marks[0]
-    places = re.sub(r'(?<=[xy]=")[^"]*', lambda value: f"{float(value[0]):.2f}", marks["marks"])
-    bare = re.sub(r' style="[^"]*"', "", places)
-    return f'<g{marks["clip"]} style="{styles.pop()}">\n{bare}'
+    return compact(file.getvalue())
