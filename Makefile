@@ -10,7 +10,8 @@ REACH = $(addprefix PIP_,CACHE_DIR CERT CLIENT_CERT CONFIG_FILE DEFAULT_TIMEOUT 
 unexport $(filter-out PYTHON PYTHONPATH PYTHONUSERBASE $(REACH),$(filter GIT_% PIP_% PYTHON% UV_%,$(.VARIABLES)))
 
 PYTHON = python3
-UV = .uv/bin/uv
+# the Python by which uv compiles what it installs would find PYTHONPATH's modules first
+UV = env -u PYTHONPATH .uv/bin/uv
 SPIKEBENCH = .venv/bin/python -E -m bench
 export UV_PYTHON_DOWNLOADS = never
 ifdef TORCH_BACKEND

@@ -122,6 +122,7 @@ case "$*" in
 esac
 """
 FAKE_UV = """\
+[ -z "$PYTHONPATH" ] || exit 1
 case "$*" in
     venv*) echo uv >> made; mkdir -p .venv/bin; cp .uv/bin/python .venv/bin/python ;;
     *sync*) [ ! -e offline ] || case "$*" in *--offline*) ;; *) exit 1 ;; esac ;;
@@ -215,6 +216,11 @@ def test_a_pip_that_installs_elsewhere_leaves_no_stamp(house: House) -> None:
 
 def test_what_uv_has_in_its_cache_needs_no_network(house: House) -> None:
     (house.folder / "offline").touch()
+    assert house.made() == ["venv", "uv"]
+
+
+def test_the_python_that_uv_compiles_with_sees_no_junk(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/junk")
     assert house.made() == ["venv", "uv"]
 
 
