@@ -143,13 +143,15 @@ endif
 	@$(UV) --version >/dev/null || { echo "pip has installed no uv that runs: look at \`pip config list\`" >&2; exit 1; }
 	@($(call made,.uv)) >$@
 
-# What uv has in its cache needs no network.
+# What uv has in its cache needs no network.  Python 3.11 reads .pth files in the locale's encoding, which may lack a
+# letter of the place: where the project lies is said from there.
 .venv/ready: .uv/ready bench/requirements.txt pyproject.toml $(call stale,.venv)
 	@echo "Preparing the harness ..."
 	@rm -rf .venv
 	@$(UV) venv --quiet --python .uv/bin/python .venv
 	@$(UV) pip sync --offline $(SYNC) 2>/dev/null || $(UV) pip sync $(SYNC)
 	@$(UV) pip install --offline $(OWN) 2>/dev/null || $(UV) pip install $(OWN)
+	@for place in .venv/lib/python3*/site-packages/spikebench.pth; do [ ! -e "$$place" ] || echo ../../../.. >"$$place"; done
 	@.venv/bin/python -E -c 'import bench.cli'
 	@($(call made,.venv)) >$@
 

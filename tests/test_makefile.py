@@ -125,6 +125,8 @@ FAKE_UV = """\
 [ -z "$PYTHONPATH" ] || exit 1
 case "$*" in
     venv*) echo uv >> made; mkdir -p .venv/bin; cp .uv/bin/python .venv/bin/python ;;
+    *editable*) mkdir -p .venv/lib/python3.11/site-packages
+        pwd > .venv/lib/python3.11/site-packages/spikebench.pth ;;
     *sync*) [ ! -e offline ] || case "$*" in *--offline*) ;; *) exit 1 ;; esac ;;
 esac
 """
@@ -222,6 +224,14 @@ def test_what_uv_has_in_its_cache_needs_no_network(house: House) -> None:
 def test_the_python_that_uv_compiles_with_sees_no_junk(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/junk")
     assert house.made() == ["venv", "uv"]
+
+
+def test_a_place_that_the_locale_cannot_spell_is_not_spelled(tmp_path: Path) -> None:
+    house = House(tmp_path / "schöner wohnen")
+    house.made()
+    (found,) = (house.folder / ".venv").rglob("spikebench.pth")
+    line = found.read_text(encoding="ascii").strip()
+    assert (found.parent / line).resolve() == house.folder
 
 
 def test_an_environment_that_is_a_link_loses_nothing(house: House, tmp_path: Path) -> None:
