@@ -815,7 +815,9 @@ def curves_of(name: str, records: Sequence[Record]) -> Figure:
 def test_curves_of_training_and_test_stand_side_by_side(name: str, expected: dict[str, list[float]]) -> None:
     figure = curves_of(name, heat(other=2.0))
     drawn = {
-        axes.get_ylabel(): [[float(y) for y in np.asarray(line.get_ydata())] for line in axes.get_lines()]
+        axes.get_ylabel().replace("\n", " "): [
+            [float(y) for y in np.asarray(line.get_ydata())] for line in axes.get_lines()
+        ]
         for axes in figure.axes
     }
     assert drawn == {label: [pytest.approx(values)] for label, values in expected.items()}
@@ -847,7 +849,7 @@ def test_records_from_before_there_was_a_test_loss_are_still_drawn(tmp_path: Pat
     loaded = load_records(tmp_path)
     assert loaded[0].curve[0].loss == 0.5 and loaded[0].curve[0].test_loss is None
     (axes,) = curves_of("loss-epochs", loaded).axes
-    assert axes.get_ylabel() == "train loss, 1,000 images"
+    assert axes.get_ylabel() == "train loss,\n1,000 images"
     assert "over epochs, train loss goes from" in write_report(tmp_path).read_text(encoding="utf-8")
 
 

@@ -184,7 +184,7 @@ def _points(panels: Mapping[str, _Series], look: Styles, *, least: float = ACCUR
     for axes, (y, series) in zip(every, known.items(), strict=True):
         _panel(axes, series, look)
         axes.set_xlabel("epoch")
-        axes.set_ylabel(y, visible=True)  # seaborn hides it where a scale is shared
+        axes.set_ylabel(y.replace(", ", ",\n", 1), visible=True)  # seaborn hides it where a scale is shared
         axes.margins(0.06)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         sns.despine(ax=axes)
