@@ -71,7 +71,7 @@ tensorboard: .venv/ready  ## the curves of a run as TensorBoard's event files; R
 publish: .venv/ready  ## a compact copy of a run in results/published; RUN=... PLOTS=name,name RESULTS
 	@$(SPIKEBENCH) publish $(if $(RUN),$(call quoted,RUN)) $(call option,PLOTS) $(call option,RESULTS)
 
-check: .venv/ready  ## the tests that need no framework and are not long: about three minutes
+check: .venv/ready  ## the tests that need no framework and are not long: under two minutes
 	@OMP_NUM_THREADS=1 $(ALLOCATOR) .venv/bin/python -E -m pytest -n auto -m 'not frameworks and not long'
 
 test: .venv/ready  ## every test, conformance of every adapter included; DATA=...

@@ -143,8 +143,8 @@ def run(
                     return Done(folder, done, f"complete but for {', '.join(failed)}")
             data = data or datasets(sets, used, pythons, None, show.say)
             if folder is None:
-                if _times_anything(cells):
-                    manifest = manifest.model_copy(update=_measured(manifest, card, show.say))
+                if threads := _timed_threads(cells):
+                    manifest = manifest.model_copy(update=_measured(manifest, card, threads, show.say))
                 number = max((made.number for _, made in runs.oldest_first(folders)), default=0) + 1
                 manifest = manifest.model_copy(update={"number": number})
                 folder = folders / manifest.run
@@ -184,14 +184,14 @@ def setup(asked: Asked, say: Say) -> None:
     say(f"Ready: {', '.join(pythons)}; {where}")
 
 
-def _measured(manifest: Manifest, card: Card | None, say: Say) -> dict[str, Any]:
-    """What is measured before a run, by the manifest's names: the CPU's peaks, or a card at rest."""
+def _measured(manifest: Manifest, card: Card | None, threads: int, say: Say) -> dict[str, Any]:
+    """What is measured before a run, by the manifest's names: peaks of so many threads, or a card at rest."""
     if card:
         watts = gpu.idle_watts(card)
         known = {} if watts is None else {"idle_watts": watts}
         return {"machine": manifest.machine | {"gpu": manifest.machine["gpu"] | known}}
     say("Measuring what the machine can do at most ...")
-    if found := peaks.measure(manifest.settings["threads"]):
+    if found := peaks.measure(threads):
         return {"peaks": asdict(found)}
     say("That failed: the report of this run shows no floor.")
     return {}
@@ -205,9 +205,9 @@ def _origin(cells: Sequence[Cell], found: Mapping[str, Adapter]) -> dict[str, An
     return git
 
 
-def _times_anything(cells: Sequence[Cell]) -> bool:
-    """Whether there is work of which the report can say how long it takes at least."""
-    return any(cell.stage == "run" and not cell.skip for cell in cells)
+def _timed_threads(cells: Sequence[Cell]) -> int:
+    """The most threads of work of which the report says how long it takes at least; 0 where there is none."""
+    return max((cell.work["threads"] for cell in cells if cell.stage == "run" and not cell.skip), default=0)
 
 
 def _settings(asked: Asked) -> dict[str, Any]:

@@ -8,20 +8,22 @@ A block names a published run; of several that its * stands for, the newest.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from bench.records import Manifest, Record, load_manifest, load_records
-from bench.report import sentences
+from bench.report import overview, sentences
 from bench.report.conclusion import fastest
 from bench.report.formats import described
-from bench.report.pages import page_of
+from bench.report.links import Links
+from bench.report.pages import Page, page_of
 from bench.report.sections import Section, sections
 from bench.report.statistics import sureness
-from bench.report.tables import as_markdown, brief
+from bench.report.tables import Entry, Group, Table, as_markdown, brief
 from bench.report.versus import versus
 from scripts import compare_commit
-from scripts.overview import in_order, overview
 
 PROJECT = Path(__file__).resolve().parent.parent
 TEXTS = tuple(path for path in (PROJECT / "README.md", PROJECT / "results" / "README.md") if path.exists())
@@ -35,7 +37,7 @@ _BLOCK = re.compile(
 def answer(folder: Path) -> str:
     """What a published run says in three sentences, a picture and a table."""
     manifest, records = load_manifest(folder), load_records(folder)
-    found = in_order(manifest, sections(manifest, records))
+    found = overview.in_order(manifest, sections(manifest, records))
     pages = {section.cell.family: page_of(section.cell.family) for section in found}
     lines = [
         _what(manifest, records, found),
@@ -48,7 +50,15 @@ def answer(folder: Path) -> str:
     name, shows = PICTURE
     if (folder / name).exists():
         lines += [f"![{shows}]({folder.relative_to(PROJECT)}/{name})", ""]
-    return "\n".join([*lines, as_markdown(overview(found)), ""])
+    return "\n".join([*lines, as_markdown(short(found, pages)), ""])
+
+
+def short(found: Sequence[Section], pages: Mapping[str, Page]) -> Table:
+    """The table of a whole run as the report has it, without intervals and links."""
+    whole = overview.table(found, pages, {}, Links(Path(), ""))
+    *rows, fastest = [entries[:-1] for group in whole.groups for entries in group.rows]
+    plain = [[name, *(Entry(entry.text) for entry in entries)] for name, *entries in rows]
+    return replace(whole, headings=whole.headings[:-1], groups=[Group([*plain, fastest])])
 
 
 def _what(manifest: Manifest, records: list[Record], found: list[Section]) -> str:
@@ -57,9 +67,10 @@ def _what(manifest: Manifest, records: list[Record], found: list[Section]) -> st
     counts = [len({heat.key for heat in section.heats}) for section in found if section.heats]
     sure = f" ({word})" if (word := sureness(min(counts, default=1))) else ""
     minutes = _seconds(manifest, records) / 60
+    threads = sentences.threads((heat.cell for section in found for heat in section.heats), manifest)
     return (
         f"`make bench PROFILE={manifest.profile}` on {manifest.machine['cpu']}, "
-        f"{manifest.settings['device']}, {manifest.settings['threads']} threads, {manifest.created[:10]}: "
+        f"{manifest.settings['device']}, {threads}, {manifest.created[:10]}: "
         f"{_span(rounds)} rounds a task, {_span(counts)} {'seed' if set(counts) == {1} else 'seeds'}{sure}; "
         f"it took {minutes:.0f} minutes with environments and images ready."
     )

@@ -18,13 +18,13 @@ from bench import runs
 from bench.__main__ import main as started
 from bench.environments import identify
 from bench.errors import UserError
-from bench.measure import gpu
+from bench.measure import gpu, peaks
 from bench.records import load_manifest, load_records
 from bench.report.files import write_tables
 from tests.builders import cell, record, save
 from tests.cards import A, B, FakeCard, install
 from tests.conftest import Command
-from tests.harness import CLASSIFY, FAKES, table, write_profile
+from tests.harness import CLASSIFY, FAKES, no_peaks, table, write_profile
 
 
 def refuse(command: Command, words: Sequence[object], *parts: str) -> None:
@@ -241,6 +241,22 @@ def test_a_second_only_adds_to_the_first(command: Command, tmp_path: Path, mnist
     only = ["--only", "adapter=skip", "--only", "task=fc_lif adapter=old"]
     (run,) = command("run", *words, *only).runs
     assert {cell.adapter for cell in load_manifest(run).cells} == {"skip", "old"}
+
+
+def test_what_the_machine_can_do_is_measured_on_as_many_threads_as_the_work_uses(
+    command: Command, tmp_path: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def measured(threads: int) -> peaks.Peaks:
+        asked.append(threads)
+        return no_peaks(threads)
+
+    monkeypatch.setattr(peaks, "measure", measured)
+    profile = write_profile(tmp_path / "tiny.toml", classify=CLASSIFY | {"threads": 2})
+    words = ["--adapters", FAKES, "--profile", profile, "--data", mnist, "--only", "adapter=ok"]
+    command("run", *words, "--threads", 3)
+    assert asked == [2]
 
 
 def finished(folder: Path, **changes: Any) -> Path:

@@ -13,11 +13,22 @@ import pytest
 
 from bench.report.files import write_tables
 from bench.report.formats import escaped, printed
-from tests.builders import save
+from bench.report.sentences import threads
+from tests.builders import cell, manifest, save
 from tests.conftest import Command
 from tests.test_report import NASTY, mixed, row_of
 
 SIGNS = r"\ ~ ^ < > | [x] {y} & % $ # _ * – × ² ö 你"
+
+
+def test_threads_are_those_of_the_work_and_of_older_records_those_of_the_run() -> None:
+    one, two = (cell("torch", work={"threads": count}) for count in (1, 2))
+    older = cell("torch", work={})
+    run = manifest([], settings={"threads": 4})
+    assert threads([one], run) == "1 thread"
+    assert threads([two, one, two], run) == "1 or 2 threads"
+    assert threads([older], run) == threads([], run) == "4 threads"
+    assert threads([older], manifest([], settings={})) == "unknown threads"
 
 
 @pytest.fixture

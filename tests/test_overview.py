@@ -89,6 +89,7 @@ def test_who_is_slower_stands_by_group_with_its_interval() -> None:
 def test_one_that_is_fastest_is_named_alone() -> None:
     quick = ran(cell("quick", "csnn"), 0.5, 0, 0.005)
     section = only([*heat(), quick])
+    assert row([*heat(), quick], "quick")[1] == "1.00×"
     assert findings.leaders(section) == "quick"
     assert findings.speed(section).startswith(
         "quick is fastest. Times as long as quick, with 95 % intervals: alpha"
@@ -111,13 +112,15 @@ def test_where_nothing_is_compared_that_is_said() -> None:
     assert findings.speed(section) == "No framework's time is compared here."
 
 
-def test_a_framework_has_one_place_and_its_letters() -> None:
+def test_a_framework_has_one_place_and_a_mark_where_it_is_not_told_apart_from_the_fastest() -> None:
     records = heat()
     rows = [entries[0].text for entries in table(records).groups[0].rows]
-    assert rows == ["torch", "alpha", "beta", "delta", "gamma", "fastest"]
-    assert row(records, "delta")[1].startswith("2.0") and row(records, "delta")[1].endswith("= c")
+    assert rows == ["torch", "alpha", "beta", "delta", "gamma", "fastest takes"]
+    marked = {name: row(records, name)[1].startswith("= 1.0") for name in rows[:-1]}
+    assert marked == {"torch": True, "alpha": True, "beta": True, "delta": False, "gamma": False}
+    assert row(records, "delta")[1].startswith("2.0")
     assert row(records, "delta")[2] == "2,000"
-    assert row(records, "fastest")[1] == "10.0 s/epoch"
+    assert row(records, "fastest takes")[1] == "10.0 s/epoch"
 
 
 @pytest.mark.parametrize(
@@ -141,12 +144,12 @@ def test_in_place_of_a_time_stands_why_there_is_none(of: Cell, changes: Any, wor
 
 def test_the_closed_row_stands_before_the_own_way() -> None:
     own = cell("alpha", "csnn", variant="own", division="open", table="open", compared=False)
-    assert row([*heat(), ran(own, 0.1, 0, 0.005)], "alpha")[1].endswith("= a")
+    assert row([*heat(), ran(own, 0.1, 0, 0.005)], "alpha")[1].startswith("= 1.0")
 
 
 def test_what_was_not_measured_is_absent() -> None:
     bare = [one.model_copy(update={"figures": {}}) for one in heat()]
-    assert row(bare, "torch")[2] == "–" and row(bare, "fastest")[1] == "–"
+    assert row(bare, "torch")[2] == "–" and row(bare, "fastest takes")[1] == "–"
 
 
 def test_tasks_stand_as_the_profile_names_them() -> None:

@@ -31,12 +31,10 @@ def printed(folder: Path, form: str) -> str:
 def described(section: Section, page: Page, manifest: Manifest) -> str:
     """What a section's table is of: work, device, machine, date, and what the control says."""
     cell = section.cell
-    # a cell of an older record does not say its own
-    threads = cell.work.get("threads", manifest.settings.get("threads", "unknown"))
     machine = manifest.machine.get("cpu", manifest.machine.get("name", "unknown machine"))
     return (
         f"{network_of(cell)}: {page.work(cell)}; {cell.device}, {cell.precision}, "
-        f"{machine}, {threads} {'thread' if threads == 1 else 'threads'}, "
+        f"{machine}, {sentences.threads([cell], manifest)}, "
         f"{manifest.created[:10]}. {sentences.control(section)}"
     ).strip()
 

@@ -25,12 +25,14 @@ class Standing:
     """What one framework came to in one task.
 
     ``ratio``: its time over that of the fastest, 1 for the fastest itself; None where it is not compared,
-    and then ``words`` say what there is in place of it.
+    and then ``words`` say what there is in place of it.  ``is_first``: one of several that are not told apart
+    from the fastest.
     """
 
     row: Row
     ratio: Ratio | None
     words: str
+    is_first: bool
 
 
 def in_order(manifest: Manifest, found: Sequence[Section]) -> list[Section]:
@@ -70,6 +72,12 @@ def frameworks(found: Sequence[Section]) -> list[str]:
     return sorted(order, key=lambda name: order[name])
 
 
+def _references(found: Sequence[Section]) -> set[str]:
+    """Adapters that are no framework."""
+    cells = [record.cell for section in found for row in section.rows for record in row.records]
+    return {cell.adapter for cell in cells if cell.reference}
+
+
 def peak(found: Sequence[Section]) -> Figure:
     """The peak memory that the run is about: the device's, where there is one."""
     measured = {name for section in found for row in section.rows for r in row.records for name in r.figures}
@@ -82,7 +90,8 @@ def standing(section: Section, adapter: str) -> Standing | None:
     if not rows:
         return None
     row = min(rows, key=lambda row: (row.tier not in RANKED, _is_open(row)))
-    return Standing(row, _over_fastest(section, row), _in_place(row))
+    first = leaders(section)
+    return Standing(row, _over_fastest(section, row), _in_place(row), row in first and len(first) > 1)
 
 
 def _is_open(row: Row) -> bool:
@@ -92,6 +101,12 @@ def _is_open(row: Row) -> bool:
 def fastest(section: Section) -> Row | None:
     """The first of the ranked rows."""
     return next((row for row in section.rows if row.tier in RANKED), None)
+
+
+def leaders(section: Section) -> list[Row]:
+    """The fastest of the ranked rows, and those that are not told apart from it."""
+    first = fastest(section)
+    return [row for row in section.rows if first and row.tier == first.tier and row.group in ("a", "a?")]
 
 
 def _over_fastest(section: Section, row: Row) -> Ratio | None:
@@ -124,8 +139,12 @@ def _in_place(row: Row) -> str:
 def table(
     found: Sequence[Section], pages: Mapping[str, Page], adapters: Mapping[str, Adapter], links: Links
 ) -> Table:
-    """A row a framework, a column a task: time over that of the fastest, and which are tied."""
-    names = frameworks(found)
+    """A row a framework, a column a task: time over that of the fastest, and who is not told apart from it.
+
+    Which of the slower ones are tied with one another is for the tables of the tasks: near a difference of
+    5 % that changes from run to run.
+    """
+    names, references = frameworks(found), _references(found)
     headings = [
         Heading("framework"),
         *(
@@ -142,13 +161,13 @@ def table(
         standings = [standing(section, name) for section in found]
         rows.append(
             [
-                Entry(name),
+                Entry(name, "no framework" if name in references else ""),
                 *(_entry(each) for each in standings),
                 _memory([each.row for each in standings if each], peak(found)),
                 _code(name, [each.row for each in standings if each], adapters, links),
             ]
         )
-    quickest = [Entry("fastest"), *(_pace(section, pages) for section in found), Entry(""), Entry("")]
+    quickest = [Entry("fastest takes"), *(_pace(section, pages) for section in found), Entry(""), Entry("")]
     return Table(headings, [Group([*rows, quickest])] if rows else [])
 
 
@@ -162,13 +181,10 @@ def _entry(known: Standing | None) -> Entry:
         return Entry(text.ABSENT)
     if known.ratio is None:
         return Entry(known.words, tip=known.row.reason or known.row.apart)
-    if known.row.tier == "reference":
-        return Entry(f"{text.times(known.ratio.ratio)}×", "no framework")
-    group = f"= {known.row.group}" if known.row.group else ""
     low, high = known.ratio.low, known.ratio.high
     between = "" if low is None or high is None else f"{text.times(low)}–{text.times(high)}"
     tip = f"95 % interval {between}, {known.ratio.rounds} rounds" if between else ""
-    return Entry(f"{text.times(known.ratio.ratio)}×", " ".join(filter(None, (between, group))), tip)
+    return Entry(f"{'= ' * known.is_first}{text.times(known.ratio.ratio)}×", between, tip)
 
 
 def _memory(rows: Sequence[Row], shown: Figure) -> Entry:

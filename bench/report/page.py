@@ -278,7 +278,7 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     return [
         ("Profile", manifest.profile),
         ("Date", manifest.created[:16].replace("T", " ")),
-        ("Device", ", ".join(sorted({cell.device for cell in manifest.cells})) or ABSENT),
+        ("Device", ", ".join([*sorted({cell.device for cell in timed}), sentences.threads(timed, manifest)])),
         ("Machine", ", ".join(str(part) for part in parts if part) or ABSENT),
         ("Commit", commit),
         ("Seeds per cell", _seeds(timed)),

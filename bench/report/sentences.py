@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.records import Manifest, Metric, Record
+from bench.records import Cell, Manifest, Metric, Record
 from bench.report.pages import Page
 from bench.report.sections import PENDING, Section
 from bench.report.statistics import DISTURBED, NOTABLE, Ratio, floor, reach
@@ -49,6 +49,13 @@ def same_work(manifest: Manifest, records: Sequence[Record], pages: Mapping[str,
         words = (f"worst {name} {m.value:.2g} of {m.bound:.2g} allowed" for name, m in closest.items())
         parts.append("float32: " + ", ".join(words))
     return "; ".join(parts) + "."
+
+
+def threads(cells: Iterable[Cell], manifest: Manifest) -> str:
+    """On how many CPU threads the cells work; one of an older record does not say its own."""
+    asked = manifest.settings.get("threads", "unknown")
+    found = sorted({cell.work.get("threads", asked) for cell in cells} or {asked}, key=str)
+    return f"{' or '.join(map(str, found))} {'thread' if found == [1] else 'threads'}"
 
 
 def _closest(metrics: Iterable[Metric]) -> Metric | None:
