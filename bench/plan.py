@@ -82,11 +82,13 @@ def make_cells(
     planner = _Planner(profile, settings, machine, unavailable)
     cells = [
         planner.cell(adapter, point, table, variant, precision, seed)
-        for seed in dict.fromkeys(profile.seeds)
+        for seed in dict.fromkeys([*profile.seeds, *chain(*profile.more_seeds.values())])
         for task in tasks
+        if seed in (*profile.seeds, *profile.more_seeds.get(task, []))
         for point in profile.points(task)
         for precision in dict.fromkeys([settings["precision"], *profile.also_precisions])
         for adapter, table, variant in _variants(chosen, task_names()[task], wanted, profile.own_examples)
+        if seed in profile.seeds or (table and task_names()[task].tables[table].compared)
     ]
     if not cells:
         raise UserError(

@@ -21,6 +21,9 @@ FOLDER = Path(__file__).parent / "profiles"
 MINUTES_OF_A_YEAR = 525_600
 
 
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
 def task_names() -> dict[str, Family]:
     """Every task with its family."""
     return {name: family for family in families().values() for name in family.tasks}
@@ -40,6 +43,8 @@ class Profile(BaseModel):
 
     ``tasks`` run unless others are asked for; ``variants``: the first of each table, or all;
     ``own_examples``: the frameworks' own examples run beside them;
+    ``more_seeds``: for single tasks, seeds with which what is compared runs once more, where one process each
+    tells too little;
     ``also_precisions``: in which every cell runs in the same heat, besides the one that is asked for;
     ``certificates_only``: nothing is timed; ``timeout_minutes``: of the work of one cell.  What else there
     is are the tables of task families, each with its amounts, values of all its tasks, ``threads`` (how many
@@ -52,7 +57,8 @@ class Profile(BaseModel):
 
     about: str
     tasks: Annotated[list[str], Field(min_length=1)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    more_seeds: dict[str, list[Seed]] = {}
     variants: Literal["first", "all"] = "first"
     own_examples: bool = False
     also_precisions: list[Precision] = []
@@ -71,7 +77,7 @@ class Profile(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> Profile:
         known = task_names()
-        for name in self.tasks:
+        for name in (*self.tasks, *self.more_seeds):
             if name not in known:
                 raise ValueError(str(unknown("task", name, known)))
         for family, table in self.__pydantic_extra__.items():

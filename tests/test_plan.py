@@ -162,6 +162,16 @@ def test_heats_come_by_seed_then_task_and_cells_are_shuffled() -> None:
     assert len(orders) > 1
 
 
+def test_more_seeds_are_for_single_tasks_and_what_is_compared_in_them() -> None:
+    found = of("run", cells("adapter=ok,given,noisy", seeds=[1], more_seeds={"csnn": [7, 8]}, **TWO_TASKS))
+    seeds: dict[tuple[str, str], list[int]] = {(cell.task, cell.adapter): [] for cell in found}
+    for cell in found:
+        seeds[cell.task, cell.adapter].append(cell.seed)
+    for adapter in ("ok", "noisy"):
+        assert (seeds["fc_lif", adapter], seeds["csnn", adapter]) == ([1], [1, 7, 8])
+    assert (seeds["fc_lif", "given"], seeds["csnn", "given"]) == ([1], [1])
+
+
 def test_the_order_is_the_one_that_its_seed_gives() -> None:
     planned = cells("adapter=ok,wrong,noisy,error", seeds=[0, 1])
     by_key = sorted(planned, key=lambda cell: cell.cell)

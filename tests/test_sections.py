@@ -127,6 +127,19 @@ def test_with_several_seeds_each_is_one_value() -> None:
     assert len(found.heats) == 5 and found.control is not None and found.control.seeds == 5
 
 
+def test_three_seeds_are_told_apart_by_what_all_programs_show_of_chance() -> None:
+    records = []
+    for seed, factor in enumerate((1.19, 1.27, 1.22)):
+        torch = cell("torch", seed=seed)
+        records += with_control(torch)
+        records += [ran(cell(name, seed=seed), 1.0) for name in ("b", "c", "d", "e", "f")]
+        records.append(ran(cell("slow", seed=seed), factor))
+    found = only(records)
+    assert {r.adapter: r.group for r in found.rows} == dict.fromkeys(("torch", *"bcdef"), "a") | {"slow": "b"}
+    baseline = row(found, "torch").ratio
+    assert baseline is not None and (baseline.low, baseline.ratio, baseline.high) == (1.0, 1.0, 1.0)
+
+
 def test_a_row_on_the_cpu_of_a_run_on_cuda_is_there_and_apart() -> None:
     torch = cell("torch", device="cuda")
     slow = cell("slow", compared=False)

@@ -14,12 +14,14 @@ from bench.records import Record, Turn
 from bench.report.statistics import (
     NOTABLE,
     Ratio,
+    Spread,
     differences,
     disturbed,
     floor,
     inverse,
     over_seeds,
     paired,
+    spread,
     sureness,
     through,
 )
@@ -98,6 +100,28 @@ def test_several_seeds_are_one_value_each_with_students_interval() -> None:
     assert (found.seeds, found.rounds) == (3, 90)
     assert over_seeds([]) is None
     assert over_seeds([ratio(2.0, 1.5, 2.5)]) == ratio(2.0, 1.5, 2.5)
+
+
+def test_the_spread_is_what_neither_the_program_nor_the_heat_explains() -> None:
+    slow, late = math.exp(0.5), math.exp(0.3)  # of a program, of a heat: all programs alike
+    assert spread([[1.0, late], [slow, slow * late]]) == Spread(pytest.approx(0.0, abs=1e-9), 1)
+    one_strays = [[1.0, 1.0], [1.0, math.exp(0.2)]]  # residuals of 0.05 each
+    assert spread(one_strays) == Spread(pytest.approx(0.1), 1)
+    found = spread([[1.0, 1.1, 0.9], [2.0, 2.1, 2.2], [0.5, 0.4, 0.6], [1.0, 1.0, 1.0]])
+    assert found is not None and found.freedom == 6
+    assert spread([]) is spread([[1.0, 2.0]]) is spread([[1.0], [2.0]]) is None
+
+
+def test_the_spread_of_all_says_how_sure_three_seeds_are() -> None:
+    ratios = [ratio(math.exp(log)) for log in (0.19, 0.2, 0.21)]
+    found = over_seeds(ratios, Spread(0.05, 14))
+    assert found is not None and found.low is not None and found.high is not None
+    # t(0.975, 14) = 2.1448, standard error 0.05 * sqrt(2 / 3)
+    assert (math.log(found.low), math.log(found.high)) == pytest.approx((0.11244, 0.28756), abs=1e-4)
+    # a pair that moves more than all do has its own standard error, 0.1 / sqrt(3)
+    restless = over_seeds([ratio(math.exp(log)) for log in (0.1, 0.2, 0.3)], Spread(0.01, 14))
+    assert restless is not None and restless.low is not None
+    assert math.log(restless.low) == pytest.approx(0.2 - 2.1448 * 0.1 / math.sqrt(3), abs=1e-4)
 
 
 def test_equal_values_of_seeds_leave_no_doubt() -> None:
@@ -243,6 +267,49 @@ def test_the_interval_over_seeds_covers_the_truth() -> None:
         assert found is not None and found.low is not None and found.high is not None
         covered += found.low <= 1.2 <= found.high
     assert covered >= 0.93 * 500
+
+
+def seeded(rng: random.Random, truths: Sequence[float], noise: Sequence[float]) -> list[list[float]]:
+    """The times of programs in three heats, of which every process is by its own noise slower or faster."""
+    return [
+        [truth * math.exp(rng.gauss(0, each)) for _ in range(3)]
+        for truth, each in zip(truths, noise, strict=True)
+    ]
+
+
+def over_three_seeds(times: Sequence[Sequence[float]]) -> dict[tuple[int, int], Ratio | None]:
+    """The ratio of every two programs."""
+    of_all = spread(times)
+    return {
+        (of, to): over_seeds([ratio(a / b) for a, b in zip(times[of], times[to], strict=True)], of_all)
+        for to, of in combinations(range(len(times)), 2)
+    }
+
+
+def test_with_the_spread_of_all_three_seeds_find_20_percent_among_the_pairs_of_seven() -> None:
+    rng = random.Random(15)
+    found, covered, wrong = 0, 0, 0
+    for _ in range(200):
+        times = seeded(rng, [1.0] * 6 + [1.2], [0.03] * 7)
+        pairs = over_three_seeds(times)
+        verdicts = differences(pairs, ratio(1.0, 0.97, 1.03))
+        found += verdicts[6, 0].word == "slower"
+        wrong += any(said.word in ("faster", "slower") for (of, _), said in verdicts.items() if of != 6)
+        last = pairs[6, 0]
+        assert last is not None and last.low is not None and last.high is not None
+        covered += last.low <= 1.2 <= last.high
+    assert found >= 0.9 * 200 and covered >= 0.93 * 200 and wrong <= 0.05 * 200
+
+
+def test_one_restless_program_makes_no_differences() -> None:
+    rng = random.Random(16)
+    wrong = 0
+    for _ in range(200):
+        pairs = over_three_seeds(seeded(rng, [1.0] * 7, [0.02] * 6 + [0.15]))
+        wrong += any(
+            v.word in ("faster", "slower") for v in differences(pairs, ratio(1.0, 0.97, 1.03)).values()
+        )
+    assert wrong <= 0.1 * 200
 
 
 @pytest.mark.parametrize("rounds", [1, 5, 6, 9, 30, 31, 200, 6000])

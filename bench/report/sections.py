@@ -12,12 +12,14 @@ from typing import Any, Literal, get_args
 from bench.records import Cell, Manifest, Parity, Record, dumps
 from bench.report.statistics import (
     Ratio,
+    Spread,
     Verdict,
     differences,
     disturbed,
     inverse,
     over_seeds,
     paired,
+    spread,
     through,
 )
 from bench.report.text import first_line, titled
@@ -122,8 +124,9 @@ class Section:
 
     ``cell`` is one of its cells, a compared one if there is any.  ``heats``: those in which times are
     compared, one a seed.  ``baseline``: what ratios are to, as ADAPTER VARIANT; empty where nothing is
-    compared.  ``differences``: of every pair of rows of a tier, and of each adapter's rows with its
-    framework's own example, by their keys, the slower one first.
+    compared.  ``control``: what the controls of its heats say together; see ``floor``.  ``differences``: of
+    every pair of rows of a tier, and of each adapter's rows with its framework's own example, by their keys,
+    the slower one first.
     """
 
     title: str
@@ -132,6 +135,7 @@ class Section:
     rows: tuple[Row, ...]
     heats: tuple[Heat, ...]
     baseline: str
+    control: Ratio | None
     differences: Mapping[tuple[tuple[str, str], tuple[str, str]], Difference]
 
     def difference(self, one: Row, other: Row) -> Difference | None:
@@ -140,11 +144,6 @@ class Section:
             return known
         known = self.differences.get((other.key, one.key))
         return known and Difference(known.ratio and inverse(known.ratio), known.verdict.turned())
-
-    @property
-    def control(self) -> Ratio | None:
-        """What its controls say together; see ``floor``."""
-        return over_seeds([heat.control for heat in self.heats if heat.control])
 
 
 def sections(manifest: Manifest, records: Sequence[Record]) -> list[Section]:
@@ -164,7 +163,7 @@ def sections(manifest: Manifest, records: Sequence[Record]) -> list[Section]:
         slugs[slug] += 1
         names = {cell.heat for cell in cells}
         own = tuple(heat for heat in found_heats if heat.key in names)
-        rows, baseline, pairs = _compared(_rows(cells, finished, device), own)
+        rows, baseline, control, pairs = _compared(_rows(cells, finished, device), own)
         found.append(
             Section(
                 title=_title(cells[0], firsts),
@@ -173,6 +172,7 @@ def sections(manifest: Manifest, records: Sequence[Record]) -> list[Section]:
                 rows=tuple(rows),
                 heats=own,
                 baseline=baseline,
+                control=control,
                 differences=pairs,
             )
         )
@@ -309,14 +309,15 @@ def _not_compared(row: Row, obstacle: str) -> Row:
 _Pairs = dict[tuple[tuple[str, str], tuple[str, str]], Difference]
 
 
-def _compared(rows: Sequence[Row], heats: Sequence[Heat]) -> tuple[list[Row], str, _Pairs]:
-    """All rows in reading order with ratios and groups, the name of the baseline, all differences."""
+def _compared(rows: Sequence[Row], heats: Sequence[Heat]) -> tuple[list[Row], str, Ratio | None, _Pairs]:
+    """All rows in reading order with ratios and groups, the baseline's name, the control, all differences."""
     rest = [row for row in rows if row.tier not in TIMED]
     members: list[Row] = []
     asked = [row for row in rows if row.tier in TIMED]
     baseline = min(asked, key=lambda row: _order(row.records[0].cell), default=None)
+    of_all = _spread(asked, heats)
     for row in asked:
-        ratio = _ratio(row, baseline, heats) if baseline else None
+        ratio = _ratio(row, baseline, heats, of_all) if baseline else None
         if ratio is None:
             rest.append(_not_compared(row, "no undisturbed round beside the baseline"))
         else:
@@ -324,13 +325,13 @@ def _compared(rows: Sequence[Row], heats: Sequence[Heat]) -> tuple[list[Row], st
     members.sort(key=lambda row: (row.ratio.ratio if row.ratio else 0.0, row.key))
     limit = next((row for row in members if row.tier == "reference"), None)
     if limit is not None:
-        members = [replace(row, over_limit=_ratio(row, limit, heats)) for row in members]
+        members = [replace(row, over_limit=_ratio(row, limit, heats, of_all)) for row in members]
     found = {
-        (slow.key, fast.key): _ratio(slow, fast, heats)
+        (slow.key, fast.key): _ratio(slow, fast, heats, of_all)
         for fast, slow in combinations(members, 2)
         if _belong_together(slow, fast)
     }
-    control = over_seeds([heat.control for heat in heats if heat.control])
+    control = over_seeds([heat.control for heat in heats if heat.control], of_all)
     verdicts = differences(found, control)
     pairs = {pair: Difference(ratio, verdicts[pair]) for pair, ratio in found.items()}
     ordered = [row for tier in RANKED for row in _tied([r for r in members if r.tier == tier], pairs)]
@@ -338,7 +339,7 @@ def _compared(rows: Sequence[Row], heats: Sequence[Heat]) -> tuple[list[Row], st
     rest.sort(
         key=lambda row: (row.status != "ok", row.status == PENDING, row.adapter, row.variant, row.status)
     )
-    return ordered + rest, " ".join(baseline.key) if baseline and members else "", pairs
+    return ordered + rest, " ".join(baseline.key) if baseline and members else "", control, pairs
 
 
 def _belong_together(one: Row, other: Row) -> bool:
@@ -348,7 +349,17 @@ def _belong_together(one: Row, other: Row) -> bool:
     return one.adapter == other.adapter and {one.tier, other.tier} == {"compared", "own example"}
 
 
-def _ratio(of: Row, to: Row, heats: Sequence[Heat]) -> Ratio | None:
+def _spread(rows: Sequence[Row], heats: Sequence[Heat]) -> Spread | None:
+    """How far the heats lie apart, of the ranked rows that are in all of them, and of the control."""
+    ratios = [[heat.control for heat in heats]]
+    for row in rows:
+        own = {record.cell.heat: record for record in row.records}
+        if row.tier in RANKED:
+            ratios.append([heat.ratio(own[heat.key]) if heat.key in own else None for heat in heats])
+    return spread([[ratio.ratio for ratio in row if ratio] for row in ratios if all(row)])
+
+
+def _ratio(of: Row, to: Row, heats: Sequence[Heat], of_all: Spread | None) -> Ratio | None:
     """The time of one row over that of another, of all heats that both are in."""
     theirs = {record.cell.heat: record for record in to.records}
     by_key = {heat.key: heat for heat in heats}
@@ -357,7 +368,7 @@ def _ratio(of: Row, to: Row, heats: Sequence[Heat]) -> Ratio | None:
         for record in of.records
         if record.cell.heat in by_key and record.cell.heat in theirs
     ]
-    return over_seeds([ratio for ratio in ratios if ratio])
+    return over_seeds([ratio for ratio in ratios if ratio], None if of is to else of_all)
 
 
 def _tied(rows: Sequence[Row], pairs: _Pairs) -> list[Row]:

@@ -48,6 +48,17 @@ class Ratio:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """How far the times of one program in several heats lie apart beyond what the heats share.
+
+    ``deviation``: the standard deviation of their logarithms; ``freedom``: the degrees of freedom behind it.
+    """
+
+    deviation: float
+    freedom: int
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What may be said of one beside another; ``reason`` says why no more than that.
 
@@ -107,21 +118,43 @@ def through(of: Record, to: Record, baseline: Record) -> Ratio | None:
     return _ratio(median(mine) - median(theirs), interval, rounds, left_out + left_out_too, p)
 
 
-def over_seeds(ratios: Sequence[Ratio]) -> Ratio | None:
+def spread(times: Sequence[Sequence[float]]) -> Spread | None:
+    """How far heats lie apart, from the times of several programs (rows) in several heats (columns).
+
+    What is left of the logarithms once every program's and every heat's mean is taken away: the residual of
+    a randomised block design, as in an analysis of variance in two ways.  None for fewer than two of either.
+    """
+    logs = [[math.log(time) for time in row] for row in times]
+    freedom = (len(logs) - 1) * (len(logs[0]) - 1) if logs else 0
+    if freedom < 1:
+        return None
+    heats = [mean(column) for column in zip(*logs, strict=True)]
+    left = (
+        log - mean(row) - heat + mean(heats) for row in logs for log, heat in zip(row, heats, strict=True)
+    )
+    return Spread(math.sqrt(sum(one**2 for one in left) / freedom), freedom)
+
+
+def over_seeds(ratios: Sequence[Ratio], of_all: Spread | None = None) -> Ratio | None:
     """One ratio of those of several heats, each of them one value; None without any.
 
-    The interval is Student's, on logarithms.
+    The interval is Student's, on logarithms.  Three values say next to nothing about how far the next one
+    lies from them; ``of_all``, the spread of all programs in these heats, does.  Where a pair moves more than
+    that, its own movement counts, for not all programs are equally steady.
     """
     if len(ratios) < 2:
         return next(iter(ratios), None)
     from scipy import special  # here, as it takes longer than all else that a command imports
 
     logs = [math.log(ratio.ratio) for ratio in ratios]
-    centre, error = mean(logs), stdev(logs) / math.sqrt(len(logs))
+    known = of_all or Spread(0.0, len(logs) - 1)
+    centre = mean(logs)
+    error = max(math.sqrt(2) * known.deviation, stdev(logs)) / math.sqrt(len(logs))
     # equal values, as of a baseline beside itself, leave no doubt in either direction
-    p = 2 * float(special.stdtr(len(logs) - 1, -abs(centre) / error)) if error else float(centre == 0)
+    p = 2 * float(special.stdtr(known.freedom, -abs(centre) / error)) if error else float(centre == 0)
+    reaches = error * float(special.stdtrit(known.freedom, (1 + CONFIDENCE) / 2))
     rounds, left_out = sum(r.rounds for r in ratios), sum(r.left_out for r in ratios)
-    return _ratio(centre, mean_interval(logs), rounds, left_out, p, len(ratios))
+    return _ratio(centre, (centre - reaches, centre + reaches), rounds, left_out, p, len(ratios))
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:
