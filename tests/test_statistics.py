@@ -104,9 +104,10 @@ def test_several_seeds_are_one_value_each_with_students_interval() -> None:
 
 def test_the_spread_is_what_neither_the_program_nor_the_heat_explains() -> None:
     slow, late = math.exp(0.5), math.exp(0.3)  # of a program, of a heat: all programs alike
-    assert spread([[1.0, late], [slow, slow * late]]) == Spread(pytest.approx(0.0, abs=1e-9), 1)
-    one_strays = [[1.0, 1.0], [1.0, math.exp(0.2)]]  # residuals of 0.05 each
-    assert spread(one_strays) == Spread(pytest.approx(0.1), 1)
+    alike = spread([[1.0, late], [slow, slow * late]])
+    assert alike is not None and alike.deviation == pytest.approx(0.0, abs=1e-9)
+    one_strays = spread([[1.0, 1.0], [1.0, math.exp(0.2)]])  # residuals of 0.05 each
+    assert one_strays is not None and one_strays.deviation == pytest.approx(0.1)
     found = spread([[1.0, 1.1, 0.9], [2.0, 2.1, 2.2], [0.5, 0.4, 0.6], [1.0, 1.0, 1.0]])
     assert found is not None and found.freedom == 6
     assert spread([]) is spread([[1.0, 2.0]]) is spread([[1.0], [2.0]]) is None
