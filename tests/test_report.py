@@ -27,7 +27,7 @@ from bench.report.page import write_report
 from bench.report.pages import page_of
 from bench.report.sections import Section, sections
 from bench.report.tables import comparison
-from bench.report.text import ABSENT, first_line, flatten, markdown, rate, significant, span
+from bench.report.text import ABSENT, first_line, flatten, gap, markdown, rate, significant, span
 from tests.builders import WORK, cell, certify, control, manifest, record, save, turns
 
 NASTY = '\n<script>alert("1")</script> a|b `c` & [d](e) *f*\nsecond line\n'
@@ -865,3 +865,19 @@ def test_a_run_of_certificates_alone_counts_them() -> None:
     certificates = [certify(cell(name)) for name in ("torch", "other")]
     said = sentences.progress(manifest(certificates), [record(certificates[0])])
     assert said.startswith("Partial run: 1 of 2 certificates are finished (1 ok).")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "words"),
+    [
+        (1.0, "0 %"),
+        (1.005, "0.5 %"),
+        (1.05, "5 %"),
+        (1.128, "13 %"),
+        (1.99, "99 %"),
+        (1.997, "100 %"),
+        (2.5, "150 %"),
+    ],
+)
+def test_a_gap_is_whole_percent_from_ten_on(ratio: float, words: str) -> None:
+    assert gap(ratio) == words

@@ -9,8 +9,8 @@ from statistics import geometric_mean
 from bench.errors import UserError, unknown
 from bench.records import load_manifest, load_records
 from bench.report.sections import RANKED, Difference, Row, Section, sections
-from bench.report.sentences import percent
 from bench.report.statistics import Ratio, inverse, reach, sureness
+from bench.report.text import gap
 
 _SAME_WORK = "What is compared is the same work: each has a certificate that passed."
 _OWN_EXAMPLE = "A framework's own example has no certificate: it does not do the same work as the variants."
@@ -73,7 +73,7 @@ def _sentence(section: Section, mine: Row, theirs: Row, known: Difference | None
         if word == "undecided":
             how = f"Whether {one} or {other} is faster in {task} is undecided"
         control = section.control and reach(section.control)
-        moves = f"; the control moves {percent(control)}" if control else ""
+        moves = f"; the control moves {gap(control)}" if control else ""
         return (
             f"{how}: {one} takes {ratio.ratio:.2f}x the time of {other} "
             f"({_evidence(section, ratio, run)}); {known.verdict.reason}{moves}."

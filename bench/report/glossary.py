@@ -23,7 +23,8 @@ _COMPARISON: tuple[tuple[str, str], ...] = (
         "time / baseline",
         "The median over rounds of a row's time over the baseline's in the same round, with its 95 % "
         "interval and the rounds that were used; below 1 is faster. It speaks of the processes of this run "
-        "on this machine. With several seeds, each is one value and the interval is that over seeds.",
+        "on this machine. With several seeds, each is one value, and the interval comes from how far all "
+        "programs of these heats lie apart.",
     ),
     (
         "time / fastest",

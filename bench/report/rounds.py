@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from bench.records import Record
 from bench.report.drawing import INK, PAPER, WIDTH, Kind, Styles, fitted_logarithm, note
 from bench.report.sections import Row, Section
-from bench.report.sentences import interval, percent
+from bench.report.sentences import interval
 from bench.report.statistics import Ratio, floor, in_rounds
-from bench.report.text import times
+from bench.report.text import gap, times
 
 _SPREAD = 0.56  # of a line's height, taken by its rounds from first to last
 _GREY = "#6b7280"  # of the control, which is no framework
@@ -82,9 +82,7 @@ def draw(section: Section, rows: Sequence[Row], look: Styles) -> Figure | None:
     sns.despine(ax=axes, left=True)
     where = f"{section.title} on {section.cell.device}"
     finding = (
-        "no gap counts, for want of a control"
-        if counts is None
-        else f"only gaps above {percent(counts)} count"
+        "no gap counts, for want of a control" if counts is None else f"only gaps above {gap(counts)} count"
     )
     figure.suptitle(f"{where}: {finding} in this run")
     return figure

@@ -9,7 +9,7 @@ from bench.records import Cell, Manifest, Metric, Record
 from bench.report.pages import Page
 from bench.report.sections import PENDING, Section
 from bench.report.statistics import DISTURBED, NOTABLE, Ratio, floor, reach
-from bench.report.text import times
+from bench.report.text import gap, times
 
 _MOST = 6  # controls that are named one by one
 
@@ -75,13 +75,13 @@ def noise(sections: Sequence[Section]) -> str:
         return "There is no control with enough rounds, so that no difference of times counts."
     adapters = {heat.cell.adapter for section in sections for heat in section.heats}
     name = f"{adapters.pop()} beside itself" if len(adapters) == 1 else "the baseline beside itself"
-    by_task = ", ".join(f"{title} {percent(moved)}" for title, moved in moves.items())
+    by_task = ", ".join(f"{title} {gap(moved)}" for title, moved in moves.items())
     if len(moves) > _MOST:
         least, most = (choose(moves, key=moves.__getitem__) for choose in (min, max))
-        by_task = f"{least} {percent(moves[least])} and up to {percent(moves[most])}, {most}"
+        by_task = f"{least} {gap(moves[least])} and up to {gap(moves[most])}, {most}"
     return (
         f"The control ({name}) moves {by_task}: "
-        f"smaller differences, and any below {percent(NOTABLE)}, do not count."
+        f"smaller differences, and any below {gap(NOTABLE)}, do not count."
     )
 
 
@@ -113,9 +113,7 @@ def control(section: Section) -> str:
     if section.control is None:
         return ""
     counts = floor(section.control)
-    end = (
-        "too few rounds to say what counts" if counts is None else f"only gaps above {percent(counts)} count"
-    )
+    end = "too few rounds to say what counts" if counts is None else f"only gaps above {gap(counts)} count"
     said = f"{section.control.ratio:.2f} ({interval(section.control)})"
     return f"Control ({section.baseline} once more) / baseline: {said}; {end}."
 
@@ -127,11 +125,6 @@ def interval(ratio: Ratio) -> str:
     if ratio.low is None or ratio.high is None:
         return f"no interval, {rounds}"
     return f"{times(ratio.low)}–{times(ratio.high)}, {rounds}"
-
-
-def percent(ratio: float) -> str:
-    """How far a ratio above 1 is from it: 1.05 is 5 %."""
-    return f"{100 * (ratio - 1):.2g} %"
 
 
 def progress(manifest: Manifest, records: Iterable[Record]) -> str:

@@ -21,6 +21,7 @@ from statistics import mean, median, stdev
 from typing import Literal, TypeVar
 
 from bench.records import Record, Turn
+from bench.report.text import gap
 
 DISTURBED = 0.06  # the share that others may take of the cores of a turn that is compared
 NOTABLE = 1.05  # a smaller difference is never declared
@@ -216,9 +217,7 @@ def _verdict(ratio: Ratio, smallest: float | None, stands: bool) -> Verdict:
         return Verdict("undecided", "no control says what counts")
     if 1 / smallest <= ratio.ratio <= smallest:
         is_small = 1 / NOTABLE <= ratio.ratio <= NOTABLE
-        return Verdict(
-            "tie" if is_small else "undecided", f"below the {100 * (smallest - 1):.2g} % that count"
-        )
+        return Verdict("tie" if is_small else "undecided", f"below the {gap(smallest)} that count")
     if not stands:
         return Verdict("undecided", "not sure enough among so many pairs")
     return Verdict("faster" if ratio.ratio < 1 else "slower")

@@ -30,6 +30,12 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.2f}"
 
 
+def gap(ratio: float) -> str:
+    """How far a ratio above 1 is from it, in percent: of 1.05 "5 %", of 2.5 "150 %"."""
+    share = 100 * (ratio - 1)
+    return f"{share:.2g} %" if share < 99.5 else f"{share:.0f} %"
+
+
 def megabytes(size: float) -> str:
     """Bytes as whole megabytes of 10^6 bytes."""
     return f"{size / 1e6:,.0f}"
