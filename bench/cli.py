@@ -58,7 +58,12 @@ OnlyOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
 PrecisionOption = Annotated[str, typer.Option(help="float32, amp or float64.")]
-ThreadsOption = Annotated[int | None, typer.Option(help="CPU threads at most; else every core there is.")]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        help="CPU threads at most; else every core there is. A profile may use fewer, as quick does."
+    ),
+]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Start a new run, whatever there is.")]
 RunArgument = Annotated[str | None, typer.Argument(help="A run's name or folder; else the latest.")]
 

@@ -20,7 +20,6 @@ from bench.report.formats import described
 from bench.report.links import Links
 from bench.report.pages import Page, page_of
 from bench.report.sections import Section, sections
-from bench.report.statistics import sureness
 from bench.report.tables import Entry, Group, Table, as_markdown, brief
 from bench.report.versus import versus
 from scripts import compare_commit
@@ -65,7 +64,7 @@ def _what(manifest: Manifest, records: list[Record], found: list[Section]) -> st
     """Machine, date, and how much the figures rest on."""
     rounds = [row.ratio.rounds + row.ratio.left_out for s in found for row in s.rows if row.ratio]
     counts = [len({heat.key for heat in section.heats}) for section in found if section.heats]
-    sure = f" ({word})" if (word := sureness(min(counts, default=1))) else ""
+    sure = sentences.sureness_of((min(counts), max(counts))) if counts else ""
     minutes = _seconds(manifest, records) / 60
     threads = sentences.threads((heat.cell for section in found for heat in section.heats), manifest)
     return (

@@ -13,12 +13,27 @@ import pytest
 
 from bench.report.files import write_tables
 from bench.report.formats import escaped, printed
-from bench.report.sentences import threads
+from bench.report.sentences import sureness_of, threads
 from tests.builders import cell, manifest, save
 from tests.conftest import Command
 from tests.test_report import NASTY, mixed, row_of
 
 SIGNS = r"\ ~ ^ < > | [x] {y} & % $ # _ * – × ² ö 你"
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ((1, 1), " (single run)"),
+        ((1, 3), " (single run to indicative)"),
+        ((3, 3), " (indicative)"),
+        ((5, 9), ""),
+    ],
+)
+def test_what_so_few_seeds_are_is_said_of_the_fewest_and_the_most(
+    counts: tuple[int, int], words: str
+) -> None:
+    assert sureness_of(counts) == words
 
 
 def test_threads_are_those_of_the_work_and_of_older_records_those_of_the_run() -> None:

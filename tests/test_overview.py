@@ -123,6 +123,18 @@ def test_a_framework_has_one_place_and_a_mark_where_it_is_not_told_apart_from_th
     assert row(records, "fastest takes")[1] == "10.0 s/epoch"
 
 
+def test_one_that_is_not_told_apart_from_the_fastest_is_marked_behind_a_slower_one_too() -> None:
+    wild = record(cell("wild", "csnn"), [0.9 if place % 9 < 3 else 1.6 for place in range(40)])
+    records = [*heat(), wild]
+    section = only(records)
+    order = [each.adapter for each in section.rows]
+    assert order.index("gamma") < order.index("wild")
+    marked = {name for name in order if row(records, name)[1].startswith("=")}
+    assert marked == {"torch", "alpha", "beta", "wild"}
+    assert findings.leaders(section) == "alpha, beta, torch and wild (tied)"
+    assert "wild" not in findings.speed(section).partition("Times as long")[2]
+
+
 @pytest.mark.parametrize(
     ("of", "changes", "words"),
     [

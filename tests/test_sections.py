@@ -128,16 +128,36 @@ def test_with_several_seeds_each_is_one_value() -> None:
 
 
 def test_three_seeds_are_told_apart_by_what_all_programs_show_of_chance() -> None:
+    processes = {
+        "b": (1.02, 0.98, 1.01),
+        "c": (0.99, 1.03, 0.99),
+        "d": (1.01, 1.0, 0.97),
+        "e": (0.98, 1.02, 1.02),
+        "f": (1.0, 0.97, 1.01),
+        "slow": (1.19, 1.25, 1.22),
+    }
     records = []
-    for seed, factor in enumerate((1.19, 1.27, 1.22)):
-        torch = cell("torch", seed=seed)
-        records += with_control(torch)
-        records += [ran(cell(name, seed=seed), 1.0) for name in ("b", "c", "d", "e", "f")]
-        records.append(ran(cell("slow", seed=seed), factor))
+    for seed in range(3):
+        records += with_control(cell("torch", seed=seed))
+        records += [ran(cell(name, seed=seed), factors[seed]) for name, factors in processes.items()]
     found = only(records)
     assert {r.adapter: r.group for r in found.rows} == dict.fromkeys(("torch", *"bcdef"), "a") | {"slow": "b"}
     baseline = row(found, "torch").ratio
     assert baseline is not None and (baseline.low, baseline.ratio, baseline.high) == (1.0, 1.0, 1.0)
+
+
+def test_the_control_says_how_far_the_baseline_moves_whoever_else_is_restless() -> None:
+    records = []
+    for seed, factor in enumerate((0.75, 1.1, 1.5)):
+        torch = cell("torch", seed=seed)
+        records += [*with_control(torch), ran(cell("restless", seed=seed), factor)]
+        records += [
+            ran(cell(name, seed=seed), seconds) for name, seconds in (("b", 1.0), ("c", 1.0), ("d", 1.2))
+        ]
+    found = only(records)
+    assert found.control is not None and found.control.high is not None and found.control.high < 1.05
+    slow = found.difference(row(found, "d"), row(found, "torch"))
+    assert slow is not None and slow.verdict.word == "slower"
 
 
 def test_a_row_on_the_cpu_of_a_run_on_cuda_is_there_and_apart() -> None:

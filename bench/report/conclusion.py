@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from bench.report import overview
 from bench.report.findings import leaders
 from bench.report.sections import Section
 from bench.report.text import times
@@ -26,13 +27,15 @@ def _sentence(names: str, sections: Sequence[Section]) -> str:
     if others := [ratio for section in sections for ratio in _behind(section)]:
         span = dict.fromkeys(times(ratio) for ratio in (min(others), max(others)))
         said += f", others {' to '.join(span)} times as long"
+        said += ", depending on the task" * (len(span) > 1 and len(sections) > 1)
     return said
 
 
 def _behind(section: Section) -> Iterator[float]:
-    """How many times as long as the first each of those takes that are slower for sure."""
-    rows = [row for row in section.rows if row.tier == "compared"]
-    for row in rows:
-        found = section.difference(row, rows[0]) if row.group.rstrip("?") != rows[0].group else None
-        if found and found.ratio:
-            yield found.ratio.ratio
+    """How many times as long as the fastest each of those takes that are slower for sure."""
+    first, leaders = overview.fastest(section), overview.leaders(section)
+    for row in section.rows:
+        if first and row.tier == "compared" and row not in leaders:
+            found = section.difference(row, first)
+            if found and found.ratio:
+                yield found.ratio.ratio

@@ -20,17 +20,6 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
 
 
-def _groups(section: Section) -> dict[str, list[Row]]:
-    """Tie group -> its rows of the section's first tier, the fastest group first."""
-    first = overview.fastest(section)
-    found: dict[str, list[Row]] = {}
-    for row in section.rows:
-        if first and row.tier == first.tier:
-            found.setdefault(row.group, []).append(row)
-    order = sorted(found, key=lambda group: (group.removesuffix("?"), group.endswith("?")))
-    return {group: sorted(found[group], key=lambda row: row.key) for group in order}
-
-
 def _name(section: Section, row: Row) -> str:
     """The adapter, with its variant where several of it are compared."""
     ranked = [other for other in section.rows if other.adapter == row.adapter and other.tier in RANKED]
@@ -50,19 +39,22 @@ def leaders(section: Section) -> str:
 
 def _first(section: Section) -> tuple[list[str], list[str]]:
     """Who is as fast as the fastest, and of whom that is undecided."""
-    groups = _groups(section)
-    sure, unsure = ([_name(section, row) for row in groups.get(group, [])] for group in ("a", "a?"))
-    return sure, unsure
+    found: dict[bool, list[str]] = {False: [], True: []}
+    first = overview.fastest(section)
+    for row in sorted(overview.leaders(section), key=lambda row: row.key):
+        known = section.difference(row, first) if first else None
+        found[known is not None and known.verdict.word == "undecided"].append(_name(section, row))
+    return found[False], found[True]
 
 
 def speed(section: Section) -> str:
     """Who is fastest, by how much, and how sure that is."""
-    groups = _groups(section)
     first = overview.fastest(section)
     tied, unsure = _first(section)
     if not first or not tied:
         return "No framework's time is compared here."
-    if sum(map(len, groups.values())) == 1:
+    ranked = [row for row in section.rows if row.tier == first.tier]
+    if len(ranked) == 1:
         return f"{tied[0]} ran alone: nothing is compared with it."
     parts = []
     if len(tied) > 1:
@@ -75,7 +67,7 @@ def speed(section: Section) -> str:
         parts.append(f"Which of {listed(sorted([*tied, *unsure]))} is fastest, this run does not decide.")
     else:
         parts.append(f"{tied[0]} is fastest.")
-    slower = [row for group, rows in groups.items() if group.rstrip("?") != "a" for row in rows]
+    slower = [row for row in ranked if row not in overview.leaders(section)]
     if slower:
         than = tied[0] if len(tied) == 1 and not unsure else "the quickest of them"
         said = "; ".join(_times(section, row, first) for row in slower)
@@ -102,8 +94,7 @@ def counted(found: Sequence[Section], noun: str = "tasks") -> str:
         for row in section.rows:
             if row.tier in RANKED:
                 wins.setdefault(row.adapter, 0)
-        groups = _groups(section)
-        for name in {row.adapter for group in ("a", "a?") for row in groups.get(group, [])}:
+        for name in {row.adapter for row in overview.leaders(section)}:
             wins[name] += 1
     said = [f"{name} {count}" for name, count in sorted(wins.items(), key=lambda w: (-w[1], w[0])) if count]
     never = [name for name, count in sorted(wins.items()) if not count]

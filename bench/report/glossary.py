@@ -29,7 +29,7 @@ _COMPARISON: tuple[tuple[str, str], ...] = (
     (
         "time / fastest",
         "As time / baseline, beside the row that is fastest by its median. Which of several tied rows that "
-        "is depends on the run; the letters say which are tied.",
+        "is depends on the run; = marks all that are not told apart from it.",
     ),
     (
         "disturbed",

@@ -106,7 +106,13 @@ def fastest(section: Section) -> Row | None:
 def leaders(section: Section) -> list[Row]:
     """The fastest of the ranked rows, and those that are not told apart from it."""
     first = fastest(section)
-    return [row for row in section.rows if first and row.tier == first.tier and row.group in ("a", "a?")]
+    return [
+        row
+        for row in section.rows
+        if first
+        and row.tier == first.tier
+        and ((known := section.difference(row, first)) is None or known.verdict.word != "slower")
+    ]
 
 
 def _over_fastest(section: Section, row: Row) -> Ratio | None:

@@ -301,9 +301,8 @@ def _seeds(timed: Iterable[Cell]) -> str:
     counts = sorted({len(seeds) for seeds in groups.values()})
     if not counts:
         return ABSENT
-    fewest = counts[0]
-    word = "single run" if fewest == 1 else "indicative" if fewest < 5 else ""
-    return " to ".join(map(str, dict.fromkeys((fewest, counts[-1])))) + (f" ({word})" if word else "")
+    ends = (counts[0], counts[-1])
+    return f"{' to '.join(map(str, dict.fromkeys(ends)))}{sentences.sureness_of(ends)}"
 
 
 def _task(section: Section, page: Page, look: Styles, peaks: Peaks | None) -> _Task:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Literal, get_args
@@ -331,7 +331,7 @@ def _compared(rows: Sequence[Row], heats: Sequence[Heat]) -> tuple[list[Row], st
         for fast, slow in combinations(members, 2)
         if _belong_together(slow, fast)
     }
-    control = over_seeds([heat.control for heat in heats if heat.control], of_all)
+    control = over_seeds([heat.control for heat in heats if heat.control])
     verdicts = differences(found, control)
     pairs = {pair: Difference(ratio, verdicts[pair]) for pair, ratio in found.items()}
     ordered = [row for tier in RANKED for row in _tied([r for r in members if r.tier == tier], pairs)]
@@ -351,12 +351,12 @@ def _belong_together(one: Row, other: Row) -> bool:
 
 def _spread(rows: Sequence[Row], heats: Sequence[Heat]) -> Spread | None:
     """How far the heats lie apart, of the ranked rows that are in all of them, and of the control."""
-    ratios = [[heat.control for heat in heats]]
+    ratios: dict[Hashable, list[Ratio | None]] = {"control": [heat.control for heat in heats]}
     for row in rows:
         own = {record.cell.heat: record for record in row.records}
         if row.tier in RANKED:
-            ratios.append([heat.ratio(own[heat.key]) if heat.key in own else None for heat in heats])
-    return spread([[ratio.ratio for ratio in row if ratio] for row in ratios if all(row)])
+            ratios[row.key] = [heat.ratio(own[heat.key]) if heat.key in own else None for heat in heats]
+    return spread({key: [ratio.ratio for ratio in of if ratio] for key, of in ratios.items() if all(of)})
 
 
 def _ratio(of: Row, to: Row, heats: Sequence[Heat], of_all: Spread | None) -> Ratio | None:
@@ -368,7 +368,8 @@ def _ratio(of: Row, to: Row, heats: Sequence[Heat], of_all: Spread | None) -> Ra
         for record in of.records
         if record.cell.heat in by_key and record.cell.heat in theirs
     ]
-    return over_seeds([ratio for ratio in ratios if ratio], None if of is to else of_all)
+    holds = of_all and of is not to and {of.key, to.key} <= of_all.steady
+    return over_seeds([ratio for ratio in ratios if ratio], of_all if holds else None)
 
 
 def _tied(rows: Sequence[Row], pairs: _Pairs) -> list[Row]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from bench.records import Cell, Manifest, Metric, Record
 from bench.report.pages import Page
 from bench.report.sections import PENDING, Section
-from bench.report.statistics import DISTURBED, NOTABLE, Ratio, floor, reach
+from bench.report.statistics import DISTURBED, NOTABLE, Ratio, floor, reach, sureness
 from bench.report.text import gap, times
 
 _MOST = 6  # controls that are named one by one
@@ -56,6 +56,12 @@ def threads(cells: Iterable[Cell], manifest: Manifest) -> str:
     asked = manifest.settings.get("threads", "unknown")
     found = sorted({cell.work.get("threads", asked) for cell in cells} or {asked}, key=str)
     return f"{' or '.join(map(str, found))} {'thread' if found == [1] else 'threads'}"
+
+
+def sureness_of(counts: Iterable[int]) -> str:
+    """In brackets, what so few seeds are, of the fewest and of the most; empty where all are enough."""
+    words = dict.fromkeys(word for count in counts if (word := sureness(count)))
+    return f" ({' to '.join(words)})" if words else ""
 
 
 def _closest(metrics: Iterable[Metric]) -> Metric | None:

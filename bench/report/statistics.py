@@ -17,7 +17,7 @@ import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from statistics import mean, median, stdev
+from statistics import mean, median, stdev, variance
 from typing import Literal, TypeVar
 
 from bench.records import Record, Turn
@@ -26,7 +26,9 @@ from bench.report.text import gap
 DISTURBED = 0.06  # the share that others may take of the cores of a turn that is compared
 NOTABLE = 1.05  # a smaller difference is never declared
 CONFIDENCE = 0.95
+CHANCE_OF_STRAYING = 0.01  # that a program like the others is called restless
 
+Program = TypeVar("Program", bound=Hashable)
 Pair = TypeVar("Pair", bound=Hashable)
 
 
@@ -53,10 +55,12 @@ class Spread:
     """How far the times of one program in several heats lie apart beyond what the heats share.
 
     ``deviation``: the standard deviation of their logarithms; ``freedom``: the degrees of freedom behind it.
+    ``steady``: the programs that it holds for.
     """
 
     deviation: float
     freedom: int
+    steady: frozenset[Hashable]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,41 +123,68 @@ def through(of: Record, to: Record, baseline: Record) -> Ratio | None:
     return _ratio(median(mine) - median(theirs), interval, rounds, left_out + left_out_too, p)
 
 
-def spread(times: Sequence[Sequence[float]]) -> Spread | None:
-    """How far heats lie apart, from the times of several programs (rows) in several heats (columns).
+def spread(times: Mapping[Program, Sequence[float]]) -> Spread | None:
+    """How far heats lie apart, from the times of several programs, of each one in every heat.
 
     What is left of the logarithms once every program's and every heat's mean is taken away: the residual of
-    a randomised block design, as in an analysis of variance in two ways.  None for fewer than two of either.
+    a randomised block design, as in an analysis of variance in two ways.  A program that strays by more than
+    chance lets the others (F test, 1 %) is left out, as the spread of the others does not hold for it.  None
+    for fewer than two programs or heats.
     """
-    logs = [[math.log(time) for time in row] for row in times]
-    freedom = (len(logs) - 1) * (len(logs[0]) - 1) if logs else 0
+    from scipy import special  # here, as it takes longer than all else that a command imports
+
+    logs = {name: [math.log(time) for time in row] for name, row in times.items()}
+    while (found := _residual(logs)) and len(logs) > 2:
+        rests = {name: {other: row for other, row in logs.items() if other != name} for name in logs}
+        strays = {name: _straying(logs[name], rest) for name, rest in rests.items()}
+        worst = max(strays, key=lambda name: strays[name])
+        heats = len(logs[worst])
+        bound = special.fdtri(heats - 1, (heats - 1) * (len(logs) - 2), 1 - CHANCE_OF_STRAYING)
+        if strays[worst] <= bound:
+            break
+        logs = rests[worst]
+    return found
+
+
+def _residual(logs: Mapping[Program, Sequence[float]]) -> Spread | None:
+    rows = list(logs.values())
+    freedom = (len(rows) - 1) * (len(rows[0]) - 1) if rows else 0
     if freedom < 1:
         return None
-    heats = [mean(column) for column in zip(*logs, strict=True)]
+    heats = [mean(column) for column in zip(*rows, strict=True)]
     left = (
-        log - mean(row) - heat + mean(heats) for row in logs for log, heat in zip(row, heats, strict=True)
+        log - mean(row) - heat + mean(heats) for row in rows for log, heat in zip(row, heats, strict=True)
     )
-    return Spread(math.sqrt(sum(one**2 for one in left) / freedom), freedom)
+    return Spread(math.sqrt(sum(one**2 for one in left) / freedom), freedom, frozenset(logs))
+
+
+def _straying(own: Sequence[float], others: Mapping[Program, Sequence[float]]) -> float:
+    """The variance of one program beside the others over what theirs lets expect: about 1."""
+    known = _residual(others)
+    moves = variance(log - mean(heat) for log, *heat in zip(own, *others.values(), strict=True))
+    expected = known.deviation**2 * (1 + 1 / len(others)) if known else 0.0
+    return moves / expected if expected else math.inf if moves else 0.0
 
 
 def over_seeds(ratios: Sequence[Ratio], of_all: Spread | None = None) -> Ratio | None:
     """One ratio of those of several heats, each of them one value; None without any.
 
     The interval is Student's, on logarithms.  Three values say next to nothing about how far the next one
-    lies from them; ``of_all``, the spread of all programs in these heats, does.  Where a pair moves more than
-    that, its own movement counts, for not all programs are equally steady.
+    lies from them; ``of_all``, the spread of all programs in these heats, says more where it holds.  Where
+    the ratio moves more than that, its own movement counts.
     """
     if len(ratios) < 2:
         return next(iter(ratios), None)
-    from scipy import special  # here, as it takes longer than all else that a command imports
+    from scipy import special
 
     logs = [math.log(ratio.ratio) for ratio in ratios]
-    known = of_all or Spread(0.0, len(logs) - 1)
-    centre = mean(logs)
-    error = max(math.sqrt(2) * known.deviation, stdev(logs)) / math.sqrt(len(logs))
+    deviation, freedom = stdev(logs), len(logs) - 1
+    if of_all:  # twice, as a ratio has the chance of two programs
+        deviation, freedom = max(math.sqrt(2) * of_all.deviation, deviation), of_all.freedom
+    centre, error = mean(logs), deviation / math.sqrt(len(logs))
     # equal values, as of a baseline beside itself, leave no doubt in either direction
-    p = 2 * float(special.stdtr(known.freedom, -abs(centre) / error)) if error else float(centre == 0)
-    reaches = error * float(special.stdtrit(known.freedom, (1 + CONFIDENCE) / 2))
+    p = 2 * float(special.stdtr(freedom, -abs(centre) / error)) if error else float(centre == 0)
+    reaches = error * float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2))
     rounds, left_out = sum(r.rounds for r in ratios), sum(r.left_out for r in ratios)
     return _ratio(centre, (centre - reaches, centre + reaches), rounds, left_out, p, len(ratios))
 
