@@ -159,6 +159,12 @@ def test_the_closed_row_stands_before_the_own_way() -> None:
     assert row([*heat(), ran(own, 0.1, 0, 0.005)], "alpha")[1].startswith("= 1.0")
 
 
+def test_an_own_way_that_ran_stands_before_the_closed_row_that_cannot() -> None:
+    impossible = record(cell("x", "csnn"), status="skipped", reason="no pooling")
+    own = cell("x", "csnn", variant="own", division="open", table="open", compared=False)
+    assert row([*heat(), impossible, ran(own, 0.1, 0, 0.005)], "x")[1] == "own way only"
+
+
 def test_what_was_not_measured_is_absent() -> None:
     bare = [one.model_copy(update={"figures": {}}) for one in heat()]
     assert row(bare, "torch")[2] == "–" and row(bare, "fastest takes")[1] == "–"

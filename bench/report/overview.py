@@ -89,7 +89,7 @@ def standing(section: Section, adapter: str) -> Standing | None:
     rows = [row for row in section.rows if row.adapter == adapter and row.tier != "own example"]
     if not rows:
         return None
-    row = min(rows, key=lambda row: (row.tier not in RANKED, _is_open(row)))
+    row = min(rows, key=lambda row: (row.tier not in RANKED, row.status != "ok", _is_open(row)))
     first = leaders(section)
     return Standing(row, _over_fastest(section, row), _in_place(row), row in first and len(first) > 1)
 

@@ -131,10 +131,10 @@ def spread(times: Mapping[Program, Sequence[float]]) -> Spread | None:
     chance lets the others (F test, 1 %) is left out, as the spread of the others does not hold for it.  None
     for fewer than two programs or heats.
     """
-    from scipy import special  # here, as it takes longer than all else that a command imports
-
     logs = {name: [math.log(time) for time in row] for name, row in times.items()}
     while (found := _residual(logs)) and len(logs) > 2:
+        from scipy import special  # here, as it takes longer than all else that a command imports
+
         rests = {name: {other: row for other, row in logs.items() if other != name} for name in logs}
         strays = {name: _straying(logs[name], rest) for name, rest in rests.items()}
         worst = max(strays, key=lambda name: strays[name])
